@@ -1,0 +1,1 @@
+"""``.keras`` to a small, self-describing ``.tflite``: ``python -m convert``."""

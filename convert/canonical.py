@@ -1,0 +1,220 @@
+"""Brings a Keras image classifier into the one form that the rest of the conversion knows.
+
+What differs between people's models is settled here: augmentation layers inside the graph are
+taken out, preprocessing inside the graph is found and taken out (it becomes the quantization of
+the input), and one sigmoid output becomes two scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+
+class ConversionError(ValueError):
+    """A model that cannot be converted; the message names what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class CanonicalModel:
+    """A classifier in one known form.
+
+    Attributes:
+        model: float32 ``[n, size, size, 3]`` in [low, high] to float32 ``[n, 2]``, the scores of
+            NotSmoking and Smoking, summing to 1.
+        original: the model as it was loaded.
+        size: side of the input in pixels.
+        low: the value of a black pixel.
+        high: the value of a white pixel.
+        range_in_graph: whether the original maps 0..255 to [low, high] itself.
+        findings: what was found and done, a line each, for people.
+    """
+
+    model: keras.Model
+    original: keras.Model
+    size: int
+    low: float
+    high: float
+    range_in_graph: bool
+    findings: tuple[str, ...]
+
+    def original_scores(self, pixels: np.ndarray) -> np.ndarray:
+        """P(Smoking) by the model as it was loaded.
+
+        Args:
+            pixels: ``uint8[n, size, size, 3]``, RGB.
+
+        Returns:
+            ``float32[n]``
+        """
+        values = pixels.astype(np.float32) if self.range_in_graph else self.to_input(pixels)
+        return self.original.predict(values, verbose=0, batch_size=32)[:, -1]
+
+    def to_input(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 pixels to float32 in [low, high], what `model` takes."""
+        return (self.low + pixels * ((self.high - self.low) / 255)).astype(np.float32)
+
+
+def load_classifier(path: Path) -> keras.Model:
+    """Loads a Keras model and makes sure that it is an image classifier of two classes.
+
+    Raises:
+        ConversionError: it is missing, no Keras model, would run code of its own, or is something
+            else than an image classifier of two classes.
+    """
+    if not path.is_file():
+        raise ConversionError(f"{path}: there is no such file")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its readers and layers raise.
+        raise ConversionError(f"{path}: cannot be loaded ({_first_line(error)})") from error
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ConversionError(
+            f"{path}: expected one input and one output, "
+            f"found {len(model.inputs)} and {len(model.outputs)}"
+        )
+    shape = model.inputs[0].shape
+    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
+        raise ConversionError(f"{path}: expected an input [size, size, 3], found {shape[1:]}")
+    activation = _last_activation(model)
+    classes = model.outputs[0].shape[1:]
+    if (classes, activation) not in (((1,), "sigmoid"), ((2,), "softmax")):
+        raise ConversionError(
+            f"{path}: expected one sigmoid output or two softmax outputs, "
+            f"found an output {tuple(classes)} with activation {activation}"
+        )
+    return model
+
+
+def canonicalize(
+    model: keras.Model, input_range: tuple[float, float] | None = None
+) -> CanonicalModel:
+    """Takes augmentation and preprocessing out of a model and gives it two scores.
+
+    Args:
+        model: from `load_classifier`.
+        input_range: the values of a black and a white pixel that the model expects, for a model
+            without preprocessing in its graph; None for [-1, 1].
+
+    Raises:
+        ConversionError: the preprocessing found is not the same for all channels.
+    """
+    findings = []
+    prefix = _prefix(model)
+    augmentation = [op for op in prefix if _is_random(op)]
+    rescaling = [op for op in prefix if not _is_random(op)]
+    if augmentation:
+        findings.append(f"augmentation taken out: {', '.join(op.name for op in augmentation)}")
+
+    range_in_graph = bool(rescaling) and input_range is None
+    if range_in_graph:
+        low, high = _range_of(rescaling, model.inputs[0].shape[1])
+        findings.append(
+            f"preprocessing inside the graph: {', '.join(op.name for op in rescaling)} maps "
+            f"[0, 255] to [{low:g}, {high:g}]; it becomes the quantization of the input"
+        )
+    else:
+        low, high = input_range or (-1.0, 1.0)
+        why = "as you said" if input_range else "assumed, since its graph has no preprocessing"
+        findings.append(f"preprocessing outside the graph: pixels in [{low:g}, {high:g}], {why}")
+
+    dropped = {op.name for op in (prefix if range_in_graph else augmentation)}
+    scores = keras.models.clone_model(
+        keras.Model(model.inputs[0], model.outputs[0]),
+        clone_function=lambda layer: layer,
+        call_function=lambda op, *args, **kwargs: (
+            args[0] if op.name in dropped else op(*args, **kwargs)
+        ),
+    )
+    pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
+    output = scores(pixels, training=False)
+    if output.shape[-1] == 1:
+        output = keras.layers.Concatenate(name="scores")([1 - output, output])
+        findings.append("one sigmoid output: made two scores, 1 - p and p")
+    return CanonicalModel(
+        model=keras.Model(pixels, output),
+        original=model,
+        size=int(pixels.shape[1]),
+        low=float(low),
+        high=float(high),
+        range_in_graph=range_in_graph,
+        findings=tuple(findings),
+    )
+
+
+def check_same(canonical: CanonicalModel, pixels: np.ndarray, tolerance: float = 1e-4) -> float:
+    """Makes sure that the canonical model says what the original says.
+
+    Returns:
+        The largest difference of P(Smoking) over the pictures ``uint8[n, size, size, 3]``.
+
+    Raises:
+        ConversionError: the difference is above the tolerance.
+    """
+    scores = canonical.model.predict(canonical.to_input(pixels), verbose=0)[:, 1]
+    difference = float(np.abs(scores - canonical.original_scores(pixels)).max())
+    if difference > tolerance:
+        raise ConversionError(
+            f"the model without its preprocessing differs from the original by {difference:.4f}; "
+            "this is a fault of the conversion, please report it with the model"
+        )
+    return difference
+
+
+def _prefix(model: keras.Model) -> list:
+    """The operations right behind the input that only change pixel values or move them about."""
+    prefix = []
+    tensor = model.inputs[0]
+    while True:
+        consumers = [
+            op
+            for op in keras.Model(model.inputs[0], model.outputs[0]).operations
+            if any(t is tensor for node in op._inbound_nodes for t in node.input_tensors)
+        ]
+        if len(consumers) != 1 or not (_is_random(consumers[0]) or _is_rescaling(consumers[0])):
+            return prefix
+        prefix.append(consumers[0])
+        tensor = consumers[0].output
+
+
+def _is_random(op: object) -> bool:
+    if isinstance(op, keras.Model):
+        return bool(op.layers) and all(
+            _is_random(layer) or isinstance(layer, keras.layers.InputLayer) for layer in op.layers
+        )
+    return type(op).__name__.startswith("Random") or isinstance(op, keras.layers.Dropout)
+
+
+def _is_rescaling(op: object) -> bool:
+    return isinstance(op, keras.layers.Rescaling | keras.layers.Normalization)
+
+
+def _range_of(rescaling: list, size: int) -> tuple[float, float]:
+    """What a black and a white picture become."""
+    ends = []
+    for value in (0.0, 255.0):
+        x = np.full((1, size, size, 3), value, np.float32)
+        for op in rescaling:
+            x = np.asarray(keras.ops.convert_to_numpy(op(x)))
+        if np.ptp(x) > 1e-6:
+            raise ConversionError(
+                "expected preprocessing that treats the three channels alike, found "
+                f"{rescaling[-1].name} with a value for each"
+            )
+        ends.append(float(x.flat[0]))
+    return ends[0], ends[1]
+
+
+def _last_activation(model: keras.Model) -> str:
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    if activation is None:
+        return type(last).__name__.lower()
+    return getattr(activation, "__name__", str(activation))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,209 @@
+"""The classifier: a picture in, a prediction out, everything else read from the model file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import os
+import struct
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_app.decision import Decision, read_decision
+from edge_app.imaging import Source, read_pixels
+from edge_app.metadata import Metadata, MetadataError, read_metadata
+from edge_app.runtime import RuntimeMissingError, make_interpreter
+
+DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "smoking_mobilenetv2_int8.tflite"
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used. The message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one picture.
+
+    Attributes:
+        label: ``Smoking`` or ``NotSmoking``, by the model's threshold.
+        confidence: score of that label, in [0, 1].
+        smoking: P(Smoking), in [0, 1].
+
+    >>> Prediction("Smoking", confidence=0.93, smoking=0.93)
+    Prediction(label='Smoking', confidence=0.93, smoking=0.93)
+    """
+
+    label: str
+    confidence: float
+    smoking: float
+
+    def __post_init__(self) -> None:
+        for name in ("confidence", "smoking"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected {name} in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a loaded model is.
+
+    Attributes:
+        path: the file.
+        sha256: its checksum, in hexadecimal.
+        metadata: name, version, labels, normalization, from the file.
+        decision: label looked for, threshold, how it was chosen, from the file.
+        size: side of the input in pixels.
+        input_dtype: as ``uint8``.
+        quantization: scale and zero point of the input; (0.0, 0) for a float model.
+        runtime: name and version of the interpreter.
+    """
+
+    path: Path
+    sha256: str
+    metadata: Metadata
+    decision: Decision
+    size: int
+    input_dtype: str
+    quantization: tuple[float, int]
+    runtime: str
+
+
+class Classifier:
+    """Runs a ``.tflite`` image classifier of two classes.
+
+    It may be shared between threads; they take turns. For parallel inference, make one each.
+
+    >>> classifier = Classifier()
+    >>> classifier.classify("samples/astronaut.jpg").label
+    'NotSmoking'
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        threshold: float | None = None,
+        threads: int = 1,
+    ):
+        """Loads a model.
+
+        Args:
+            model: a ``.tflite`` file with metadata, as ``python -m convert`` writes it.
+            threshold: P(Smoking) from which on a picture is labelled Smoking; None for the
+                model's own.
+            threads: how many threads one inference uses.
+
+        Raises:
+            ModelError: the file is missing, damaged, or no classifier of two classes.
+            edge_app.runtime.RuntimeMissingError: no interpreter is installed.
+            ValueError: the threshold is outside [0, 1].
+        """
+        path = Path(model)
+        try:
+            content = path.read_bytes()
+            metadata = read_metadata(content)
+            decision = read_decision(io.BytesIO(content)) or Decision()
+            self._interpreter, runtime = make_interpreter(content, threads)
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+        except MetadataError as error:
+            raise ModelError(
+                f"{path}: {error}; make a model with: python -m convert MODEL.keras"
+            ) from None
+        except RuntimeMissingError:
+            raise
+        except (ValueError, LookupError, RuntimeError, zipfile.BadZipFile, struct.error) as error:
+            raise ModelError(f"{path}: cannot be loaded, it may be damaged ({error})") from None
+        if threshold is not None:
+            decision = dataclasses.replace(decision, threshold=threshold, chosen="by the user")
+
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        _check_contract(path, metadata, decision, self._input, self._output)
+        self._index = metadata.labels.index(decision.label)
+        self._other_label = metadata.labels[1 - self._index]
+        self._lock = threading.Lock()
+        self.info = ModelInfo(
+            path=path,
+            sha256=hashlib.sha256(content).hexdigest(),
+            metadata=metadata,
+            decision=decision,
+            size=int(self._input["shape"][1]),
+            input_dtype=np.dtype(self._input["dtype"]).name,
+            quantization=self._input["quantization"],
+            runtime=runtime,
+        )
+
+    def classify(self, source: Source) -> Prediction:
+        """Classifies one picture.
+
+        Args:
+            source: a path, the bytes of a picture file, a PIL image, or an RGB array
+                ``uint8[height, width, 3]``.
+
+        Raises:
+            edge_app.imaging.PictureError: it cannot be read.
+        """
+        return self.classify_pixels(read_pixels(source, self.info.size))
+
+    def classify_pixels(self, pixels: np.ndarray) -> Prediction:
+        """Classifies pixels that `edge_app.imaging` prepared.
+
+        Args:
+            pixels: ``uint8[size, size, 3]``, RGB, with the model's own size.
+        """
+        with self._lock:
+            self._interpreter.set_tensor(self._input["index"], self._to_input(pixels)[None])
+            self._interpreter.invoke()
+            scores = _dequantize(
+                self._interpreter.get_tensor(self._output["index"])[0], self._output
+            )
+        smoking = float(np.clip(scores[self._index], 0, 1))
+        if smoking >= self.info.decision.threshold:
+            return Prediction(self.info.decision.label, smoking, smoking)
+        return Prediction(self._other_label, 1 - smoking, smoking)
+
+    def _to_input(self, pixels: np.ndarray) -> np.ndarray:
+        if self._input["dtype"] == np.uint8:
+            return pixels  # the quantization parameters are the map to [-1, 1]
+        metadata = self.info.metadata
+        values = (pixels - np.float32(metadata.mean)) / np.float32(metadata.std)
+        return _quantize(values.astype(np.float32), self._input)
+
+
+def _check_contract(
+    path: Path, metadata: Metadata, decision: Decision, model_input: dict, output: dict
+) -> None:
+    shape = tuple(int(n) for n in model_input["shape"])
+    if len(shape) != 4 or shape[0] != 1 or shape[1] != shape[2] or shape[3] != 3:
+        raise ModelError(f"{path}: expected an input [1, size, size, 3], found {list(shape)}")
+    if tuple(output["shape"]) != (1, 2) or len(metadata.labels) != 2:
+        raise ModelError(
+            f"{path}: expected two scores with two labels, found {list(output['shape'])} "
+            f"with labels {', '.join(metadata.labels)}"
+        )
+    if decision.label not in metadata.labels:
+        raise ModelError(
+            f"{path}: none of its labels ({', '.join(metadata.labels)}) is {decision.label}"
+        )
+
+
+def _quantize(values: np.ndarray, tensor: dict) -> np.ndarray:
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return values
+    limits = np.iinfo(tensor["dtype"])
+    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(
+        tensor["dtype"]
+    )
+
+
+def _dequantize(values: np.ndarray, tensor: dict) -> np.ndarray:
+    scale, zero_point = tensor["quantization"]
+    return (values.astype(np.float32) - zero_point) * scale if scale else values

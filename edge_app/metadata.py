@@ -1,0 +1,155 @@
+"""Reads what a ``.tflite`` file says of itself: TFLite metadata, without any schema library.
+
+The metadata is a flatbuffer inside the model's flatbuffer; label files are members of a ZIP
+archive appended to the same file. The numbers of the fields below are their places in the
+published schemas: ``schema.fbs`` of TensorFlow Lite (identifier TFL3) and ``metadata_schema.fbs``
+(identifier M001), see https://ai.google.dev/edge/litert/conversion/tensorflow/metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import flatbuffers
+from flatbuffers.table import Table
+
+METADATA_BUFFER = "TFLITE_METADATA"
+TENSOR_AXIS_LABELS = 2
+"""Value of AssociatedFileType that marks a label file."""
+
+_NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
+
+
+class MetadataError(ValueError):
+    """The file has no metadata that can be used; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a classifier's file says of itself.
+
+    Attributes:
+        name: the model's name.
+        version: its version.
+        description: what it is, for people.
+        labels: one for each score, in order.
+        mean: subtracted from the pixels 0..255, one number or one a channel.
+        std: what the difference is divided by, likewise.
+    """
+
+    name: str
+    version: str
+    description: str
+    labels: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def read_metadata(model: bytes) -> Metadata:
+    """Reads the metadata of an image classifier.
+
+    Args:
+        model: the bytes of a ``.tflite`` file.
+
+    Raises:
+        MetadataError: it is no TFLite file, or carries no labels or normalization.
+    """
+    if model[4:8] != b"TFL3":
+        raise MetadataError("is no TFLite model")
+    buffers = _root(model).tables(4)
+    for entry in _root(model).tables(6):
+        if entry.string(0) == METADATA_BUFFER:
+            return _parse(buffers[entry.uint32(1)].data(0), model)
+    raise MetadataError("carries no TFLite metadata (labels, normalization)")
+
+
+def _parse(metadata: bytes, model: bytes) -> Metadata:
+    root = _root(metadata)
+    graphs = root.tables(3)
+    inputs = graphs[0].tables(2) if graphs else []
+    outputs = graphs[0].tables(3) if graphs else []
+
+    normalization = [
+        unit.table(1)
+        for tensor in inputs[:1]
+        for unit in tensor.tables(4)
+        if unit.uint8(0) == _NORMALIZATION
+    ]
+    if not normalization:
+        raise MetadataError("has metadata without a normalization of its input")
+    label_files = [
+        file.string(0)
+        for tensor in outputs[:1]
+        for file in tensor.tables(6)
+        if file.uint8(2) == TENSOR_AXIS_LABELS
+    ]
+    if not label_files:
+        raise MetadataError("has metadata without labels for its output")
+    with zipfile.ZipFile(io.BytesIO(model)) as members:
+        labels = members.read(label_files[0]).decode().split("\n")
+
+    return Metadata(
+        name=root.string(0),
+        description=root.string(1),
+        version=root.string(2),
+        labels=tuple(label.strip() for label in labels if label.strip()),
+        mean=normalization[0].floats(0),
+        std=normalization[0].floats(1),
+    )
+
+
+class _Fields:
+    """The fields of one flatbuffer table, by their place in the schema."""
+
+    def __init__(self, buffer: bytes, position: int):
+        self._table = Table(buffer, position)
+
+    def _at(self, place: int) -> int:
+        """Where the field lies, or 0 where it is not set."""
+        offset = self._table.Offset(4 + 2 * place)
+        return self._table.Pos + offset if offset else 0
+
+    def string(self, place: int) -> str:
+        at = self._at(place)
+        return self._table.String(at).decode() if at else ""
+
+    def uint8(self, place: int) -> int:
+        at = self._at(place)
+        return self._table.Bytes[at] if at else 0
+
+    def uint32(self, place: int) -> int:
+        at = self._at(place)
+        return self._table.Get(flatbuffers.number_types.Uint32Flags, at) if at else 0
+
+    def table(self, place: int) -> _Fields:
+        return _Fields(self._table.Bytes, self._table.Indirect(self._at(place)))
+
+    def tables(self, place: int) -> list[_Fields]:
+        if not self._at(place):
+            return []
+        offset = self._at(place) - self._table.Pos
+        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        return [
+            _Fields(self._table.Bytes, self._table.Indirect(start + 4 * i)) for i in range(length)
+        ]
+
+    def floats(self, place: int) -> tuple[float, ...]:
+        if not self._at(place):
+            return ()
+        offset = self._at(place) - self._table.Pos
+        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        flags = flatbuffers.number_types.Float32Flags
+        return tuple(float(self._table.Get(flags, start + 4 * i)) for i in range(length))
+
+    def data(self, place: int) -> bytes:
+        if not self._at(place):
+            return b""
+        offset = self._at(place) - self._table.Pos
+        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        return self._table.Bytes[start : start + length]
+
+
+def _root(buffer: bytes) -> _Fields:
+    return _Fields(buffer, int.from_bytes(buffer[:4], "little"))

@@ -1,0 +1,105 @@
+"""The command ``python -m train``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import click  # noqa: E402
+import numpy as np  # noqa: E402
+
+from train.data import (  # noqa: E402
+    SPLITS,
+    TRAINING,
+    VALIDATION,
+    DatasetError,
+    find_examples,
+    load_pixels,
+)
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: python -m train --data smoker --data stanford40 --out smoking.keras",
+)
+@click.option(
+    "--data",
+    "folders",
+    type=click.Path(path_type=Path),
+    required=True,
+    multiple=True,
+    help="A data set; give it several times for several. See train/data.py for the layouts.",
+)
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="The backbone's weights: a .weights.h5 file, or imagenet (downloaded by Keras).",
+)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
+)
+@click.option("--epochs", type=click.IntRange(1), default=24, show_default=True)
+@click.option(
+    "--samples",
+    type=click.IntRange(32),
+    default=2400,
+    show_default=True,
+    help="Pictures an epoch.",
+)
+@click.option(
+    "--unfreeze-from",
+    default="block_3_expand",
+    show_default=True,
+    help="First layer of the backbone that is trained.",
+)
+@click.option("--seed", default=1, show_default=True)
+def main(
+    folders: tuple[Path, ...],
+    weights: str,
+    out: Path,
+    epochs: int,
+    samples: int,
+    unfreeze_from: str,
+    seed: int,
+) -> None:
+    """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file."""
+    if out.suffix != ".keras":
+        raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise click.BadParameter(f"{weights}: there is no such file", param_hint="--weights")
+    try:
+        examples = [example for folder in folders for example in find_examples(folder)]
+    except DatasetError as error:
+        raise click.BadParameter(str(error), param_hint="--data") from None
+    for split in SPLITS:
+        of_split = [e for e in examples if e.split == split]
+        smoking = sum(e.smoking for e in of_split)
+        click.echo(f"{split}: {smoking} Smoking, {len(of_split) - smoking} NotSmoking")
+        if split != "Testing" and (smoking == 0 or smoking == len(of_split)):
+            raise click.UsageError(f"{split} needs pictures of both classes; add another --data.")
+
+    from train.model import build_model
+    from train.training import Recipe, fit, save, set_decision
+
+    recipe = Recipe(epochs=epochs, samples=samples, seed=seed)
+    training = load_pixels([e for e in examples if e.split == TRAINING])
+    validation = load_pixels([e for e in examples if e.split == VALIDATION])
+    try:
+        model = build_model(weights, unfreeze_from)
+    except ValueError as error:
+        raise click.UsageError(f"The backbone could not be built: {error}") from None
+    fit(model, training, validation, recipe, log=out.with_suffix(".csv"))
+
+    scores = model.predict(validation[1], verbose=0)[:, 0]
+    labels = np.array([example.smoking for example in validation[0]])
+    decision = set_decision(model, scores, labels, recipe)
+    save(model, decision, out)
+    click.echo(f"Wrote {out}. Decision: {decision.chosen}.")
+    click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Finds labelled pictures in folders and decides which of them are for what.
+
+Three layouts are understood, recognized by the names of the folders:
+
+1. with splits: ``DIR/{Training,Validation,Testing}/CLASS/*.jpg``
+2. one folder a class or an action: ``DIR/CLASS/*.jpg``
+3. one class alone: ``CLASS/*.jpg``, a folder without folders
+
+A folder whose name begins with "smoking" is Smoking; every other one is NotSmoking. In layout 3
+that must be said by the name (``smoking...`` or ``notsmoking...``), since a lone folder of some
+other name is more likely a mistake. Case, spaces, dashes and underscores in names do not matter.
+
+Sets without splits of their own are split folder by folder, 75 : 10 : 15, in the order of a hash of
+the files' names: the same on every machine, and no class is left without its share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from edge_app.imaging import PictureError, find_pictures, read_pixels
+
+TRAINING, VALIDATION, TESTING = "Training", "Validation", "Testing"
+SPLITS = (TRAINING, VALIDATION, TESTING)
+
+_SPLIT_NAMES = {
+    "training": TRAINING,
+    "train": TRAINING,
+    "validation": VALIDATION,
+    "valid": VALIDATION,
+    "val": VALIDATION,
+    "testing": TESTING,
+    "test": TESTING,
+}
+_TESTING_SHARE = 0.15
+_VALIDATION_SHARE = 0.10
+
+
+class DatasetError(ValueError):
+    """A folder that is no data set in a known layout; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A labelled picture.
+
+    Attributes:
+        path: where it lies.
+        smoking: its label.
+        dataset: name of the data set's folder, as ``stanford40``.
+        group: name of the folder it lies in, as ``drinking``; false alarms are counted by it.
+        split: ``Training``, ``Validation`` or ``Testing``.
+    """
+
+    path: Path
+    smoking: bool
+    dataset: str
+    group: str
+    split: str
+
+
+def find_examples(folder: Path) -> list[Example]:
+    """Lists the labelled pictures of one data set.
+
+    Raises:
+        DatasetError: the folder is missing or has none of the layouts above.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: there is no such folder")
+    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    splits = {p: _SPLIT_NAMES[p.name.lower()] for p in subfolders if p.name.lower() in _SPLIT_NAMES}
+
+    examples = []
+    if splits:
+        for split_folder, split in splits.items():
+            for class_folder in sorted(p for p in split_folder.iterdir() if p.is_dir()):
+                examples += _examples_of_class(class_folder, folder.name, split)
+    elif subfolders:
+        for class_folder in subfolders:
+            examples += _examples_of_class(class_folder, folder.name)
+    elif _plain(folder.name).startswith(("smoking", "notsmoking")):
+        examples = _examples_of_class(folder, folder.name)
+    if not examples:
+        raise DatasetError(
+            f"{folder}: no labelled pictures found. Expected Training/Validation/Testing folders "
+            "with one folder a class, or one folder a class or action (a name beginning with "
+            '"smoking" is Smoking, others are not), or a lone folder of pictures whose name '
+            'begins with "smoking" or "notsmoking".'
+        )
+    return examples
+
+
+def load_pixels(
+    examples: Sequence[Example], size: int = 224, description: str = "Reading pictures"
+) -> tuple[list[Example], np.ndarray]:
+    """Reads pictures through the edge app's own preprocessing, with a progress bar.
+
+    Pictures that cannot be read are named on the console and left out.
+
+    Returns:
+        The examples that could be read, and their pixels ``uint8[n, size, size, 3]``.
+    """
+    pixels = np.empty((len(examples), size, size, 3), np.uint8)
+    readable = []
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda example: _try_read(example.path, size), examples)
+        for example, result in tqdm(
+            zip(examples, results), description, total=len(examples), unit="picture", disable=None
+        ):
+            if isinstance(result, PictureError):
+                tqdm.write(f"{example.path}: {result}; left out")
+            else:
+                pixels[len(readable)] = result
+                readable.append(example)
+    return readable, pixels[: len(readable)]
+
+
+def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
+    smoking = _plain(folder.name).startswith("smoking")
+    paths = sorted(find_pictures(folder), key=_hash_of_name)
+    return [
+        Example(path, smoking, dataset, folder.name, split or _split_at(place / len(paths)))
+        for place, path in enumerate(paths)
+    ]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _hash_of_name(path: Path) -> str:
+    return hashlib.sha256(path.name.encode()).hexdigest()
+
+
+def _split_at(place: float) -> str:
+    if place < _TESTING_SHARE:
+        return TESTING
+    return VALIDATION if place < _TESTING_SHARE + _VALIDATION_SHARE else TRAINING
+
+
+def _try_read(path: Path, size: int) -> np.ndarray | PictureError:
+    try:
+        return read_pixels(path, size)
+    except PictureError as error:
+        return error
