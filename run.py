@@ -27,7 +27,7 @@ DEV_COMMANDS = {
 
 
 def main():
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
     arguments = sys.argv[1:]
     command = arguments[0] if arguments else "--help"
@@ -55,7 +55,8 @@ def prepare(environment, files, install):
     stamps = list(environment.glob("installed-*"))
     same_python = any(s.read_text().split(" ", 1)[-1] == wanted.split(" ", 1)[1] for s in stamps)
     stamp.unlink(missing_ok=True)
-    print(f"Setting up {environment.name} from {', '.join(install)}, this takes a while once...", flush=True)
+    names = ", ".join(install)
+    print(f"Setting up {environment.name} from {names}; this takes a while once.", flush=True)
     try:
         if not same_python:
             shutil.rmtree(environment, ignore_errors=True)

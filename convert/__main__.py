@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import click  # noqa: E402
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import click
+import numpy as np
+from tqdm import tqdm
 
-from edge_app import Classifier, PictureError  # noqa: E402
-from edge_app.decision import Decision, read_decision  # noqa: E402
-from edge_app.imaging import find_pictures, read_pixels  # noqa: E402
-from edge_app.runtime import native_messages_to  # noqa: E402
+from edge_app import Classifier, PictureError
+from edge_app.decision import Decision, read_decision
+from edge_app.files import whole_file
+from edge_app.imaging import find_pictures, read_pixels
+from edge_app.runtime import native_messages_to
 
 
 @click.command(
@@ -103,7 +103,9 @@ def main(
         calibrating, unseen = pixels[: len(pixels) // 2], pixels[len(pixels) // 2 :]
         with native_messages_to(log_file):
             difference = check_same(canonical, unseen[:32])
-            click.echo(f"  the simplified graph says the same (largest difference {difference:.1e})")
+            click.echo(
+                f"  the simplified graph says the same (largest difference {difference:.1e})"
+            )
             click.echo(f"Quantizing with {len(calibrating)} calibration pictures...")
             content = to_int8(canonical, calibrating)
     except ConversionError as error:
@@ -120,7 +122,8 @@ def main(
         std=255 / (canonical.high - canonical.low),
         decision=decision,
     )
-    _write_whole(out, content)
+    with whole_file(out) as partial:
+        partial.write_bytes(content)
 
     click.echo(f"Wrote {out} ({len(content) / 1e6:.2f} MB). Against the Keras model:")
     classifier = Classifier(out)
@@ -157,19 +160,6 @@ def _read(paths: list[Path], size: int) -> np.ndarray:
         except PictureError as error:
             click.echo(f"{path}: {error}; left out", err=True)
     return np.stack(pixels[::2] + pixels[1::2])  # both halves get pictures of every folder
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
 
 
 if __name__ == "__main__":

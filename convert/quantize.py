@@ -1,4 +1,4 @@
-"""Keras to TFLite: every weight and activation an 8-bit integer, pixels in, two float scores out."""
+"""Keras to TFLite: weights and activations in 8 bits, pixels in, two float scores out."""
 
 from __future__ import annotations
 

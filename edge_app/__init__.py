@@ -1,4 +1,6 @@
-"""Is the person in this picture smoking? Runs a ``.tflite`` model on pictures, folders, cameras, the web.
+"""Is the person in this picture smoking?
+
+Runs a ``.tflite`` model on pictures, folders, cameras and in the browser.
 
 >>> from edge_app import Classifier
 >>> classifier = Classifier()

@@ -54,9 +54,7 @@ def model_options(command: Callable) -> Callable:
     "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True
 )
 @model_options
-def classify(
-    paths: tuple[Path, ...], form: str, model: Path, threshold: float | None
-) -> None:
+def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float | None) -> None:
     """Classifies pictures, and the pictures in folders.
 
     A jsonl record holds: path, label, confidence, smoking, elapsed_ms, error.
@@ -99,9 +97,7 @@ def classify(
 )
 @click.option("--workers", type=click.IntRange(1), help="Threads.  [default: one a core]")
 @model_options
-def scan(
-    folder: Path, db: Path, workers: int | None, model: Path, threshold: float | None
-) -> None:
+def scan(folder: Path, db: Path, workers: int | None, model: Path, threshold: float | None) -> None:
     """Classifies a folder tree into a SQLite file; again, only what is new or changed."""
     from edge_app.scan import StoreError, run_scan
 

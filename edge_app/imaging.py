@@ -21,8 +21,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 
-EXTENSIONS = frozenset(".avif .bmp .gif .jpeg .jpg .jpe .jfif .png .tif .tiff .webp".split())
-"""File names that a walk over a folder takes for pictures; a file named outright is always tried."""
+EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
+"""Endings that a walk over a folder takes for pictures; a file named outright is always tried."""
 
 REDUCED_DECODE = 2
 """A large JPEG is decoded at the smallest scale that keeps both sides at this multiple of the
@@ -100,7 +102,7 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
 
 
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields the picture files below a folder in a stable order, or the path itself if it is no folder.
+    """Yields the picture files below a folder in a stable order, or the path if it is no folder.
 
     Hidden files and folders are left out, and links to folders are not followed. A folder that
     cannot be listed is yielded as it is, so that whoever reads it reports it and nothing is lost.
@@ -168,10 +170,7 @@ def _shrink(image: Image.Image, size: int) -> np.ndarray:
 
 
 def _why_unidentified(source: object) -> str:
-    if isinstance(source, bytes):
-        empty = not source
-    else:
-        empty = os.path.getsize(source) == 0
+    empty = not (source if isinstance(source, bytes) else os.path.getsize(source))
     return "is empty" if empty else "is no picture in a known format"
 
 

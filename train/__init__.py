@@ -1,1 +1,1 @@
-"""Dataset to ``.keras``: training (``python -m train``) and evaluation (``python -m train.evaluate``)."""
+"""Dataset to ``.keras`` (``python -m train``), and the figures of any model (``train.evaluate``)."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import click  # noqa: E402
-import numpy as np  # noqa: E402
+import click
+import numpy as np
 
-from train.data import (  # noqa: E402
+from train.data import (
     SPLITS,
     TRAINING,
     VALIDATION,
@@ -18,6 +18,7 @@ from train.data import (  # noqa: E402
     find_examples,
     load_pixels,
 )
+from train.recipe import Recipe
 
 
 @click.command(
@@ -41,21 +42,21 @@ from train.data import (  # noqa: E402
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
 )
-@click.option("--epochs", type=click.IntRange(1), default=24, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=Recipe.epochs, show_default=True)
 @click.option(
     "--samples",
     type=click.IntRange(32),
-    default=2400,
+    default=Recipe.samples,
     show_default=True,
-    help="Pictures an epoch.",
+    help="Pictures an epoch, drawn anew.",
 )
 @click.option(
     "--unfreeze-from",
-    default="block_3_expand",
+    default=Recipe.unfreeze_from,
     show_default=True,
     help="First layer of the backbone that is trained.",
 )
-@click.option("--seed", default=1, show_default=True)
+@click.option("--seed", default=Recipe.seed, show_default=True)
 def main(
     folders: tuple[Path, ...],
     weights: str,
@@ -82,13 +83,13 @@ def main(
             raise click.UsageError(f"{split} needs pictures of both classes; add another --data.")
 
     from train.model import build_model
-    from train.training import Recipe, fit, save, set_decision
+    from train.training import fit, save, set_decision
 
-    recipe = Recipe(epochs=epochs, samples=samples, seed=seed)
+    recipe = Recipe(epochs=epochs, samples=samples, unfreeze_from=unfreeze_from, seed=seed)
     training = load_pixels([e for e in examples if e.split == TRAINING])
     validation = load_pixels([e for e in examples if e.split == VALIDATION])
     try:
-        model = build_model(weights, unfreeze_from)
+        model = build_model(weights, recipe.unfreeze_from)
     except ValueError as error:
         raise click.UsageError(f"The backbone could not be built: {error}") from None
     fit(model, training, validation, recipe, log=out.with_suffix(".csv"))

@@ -24,27 +24,6 @@ def augment(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _wear(_colour(_move(pixels, rng), rng), rng)
 
 
-def mix(
-    pixels: np.ndarray, labels: np.ndarray, rng: np.random.Generator, alpha: float = 0.2
-) -> tuple[np.ndarray, np.ndarray]:
-    """Blends each picture of a batch with another one, and their labels alike (mixup).
-
-    Source: Zhang and others, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
-
-    Args:
-        pixels: ``float32[n, size, size, 3]``.
-        labels: ``float32[n]``.
-        alpha: parameter of the Beta distribution that the blend's weight is drawn from.
-    """
-    weight = rng.beta(alpha, alpha, len(labels)).astype(np.float32)
-    other = rng.permutation(len(labels))
-    per_picture = weight[:, None, None, None]
-    return (
-        per_picture * pixels + (1 - per_picture) * pixels[other],
-        weight * labels + (1 - weight) * labels[other],
-    )
-
-
 def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = len(pixels)
     angle = np.deg2rad(rng.normal(0, 6))

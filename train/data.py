@@ -113,7 +113,11 @@ def load_pixels(
     with ThreadPoolExecutor() as pool:
         results = pool.map(lambda example: _try_read(example.path, size), examples)
         for example, result in tqdm(
-            zip(examples, results), description, total=len(examples), unit="picture", disable=None
+            zip(examples, results, strict=True),
+            description,
+            total=len(examples),
+            unit="picture",
+            disable=None,
         ):
             if isinstance(result, PictureError):
                 tqdm.write(f"{example.path}: {result}; left out")

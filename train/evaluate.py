@@ -10,13 +10,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import click  # noqa: E402
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import click
+import numpy as np
+from tqdm import tqdm
 
-from edge_app import Classifier, ModelError  # noqa: E402
-from edge_app.decision import Decision, read_decision  # noqa: E402
-from train.data import (  # noqa: E402
+from edge_app import Classifier, ModelError
+from edge_app.decision import Decision, read_decision
+from train.data import (
     SPLITS,
     TESTING,
     DatasetError,
@@ -24,7 +24,7 @@ from train.data import (  # noqa: E402
     find_examples,
     load_pixels,
 )
-from train.metrics import measure  # noqa: E402
+from train.metrics import measure
 
 
 @click.command(
@@ -33,9 +33,7 @@ from train.metrics import measure  # noqa: E402
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--split", type=click.Choice([*SPLITS, "all"]), default=TESTING, show_default=True
-)
+@click.option("--split", type=click.Choice([*SPLITS, "all"]), default=TESTING, show_default=True)
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="[default: the one in the model file]"
 )

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import keras
 
+from train.recipe import Recipe
+
 SIZE = 224
 
 
-def build_model(weights: str | Path | None = "imagenet", unfreeze_from: str = "block_3_expand"):
+def build_model(weights: str | Path | None = "imagenet", unfreeze_from: str = Recipe.unfreeze_from):
     """MobileNetV2 1.0 with a head of global average pooling, dropout and one dense layer.
 
     With nothing but a dense layer behind the pooling, each cell of the last feature map adds its
@@ -28,9 +30,7 @@ def build_model(weights: str | Path | None = "imagenet", unfreeze_from: str = "b
     names = [layer.name for layer in backbone.layers]
     first = names.index(unfreeze_from)
     for index, layer in enumerate(backbone.layers):
-        layer.trainable = index >= first and not isinstance(
-            layer, keras.layers.BatchNormalization
-        )
+        layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
     pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
     x = backbone(x)

@@ -7,11 +7,11 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from sklearn import metrics  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn import metrics
 
-from train.metrics import LABELS  # noqa: E402
+from train.metrics import LABELS
 
 _COLOURS = {"NotSmoking": "#2a9d8f", "Smoking": "#d1495b"}
 
@@ -57,7 +57,7 @@ def _plot_confusion(smoking: np.ndarray, scores: np.ndarray, threshold: float):
 def _plot_scores(smoking: np.ndarray, scores: np.ndarray, threshold: float):
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     bins = np.linspace(0, 1, 41)
-    for name, of_class in zip(LABELS, (~smoking, smoking)):
+    for name, of_class in zip(LABELS, (~smoking, smoking), strict=True):
         axes.hist(scores[of_class], bins, alpha=0.65, label=name, color=_COLOURS[name])
     axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:g}")
     axes.set(title="Scores", xlabel="P(Smoking)", ylabel="pictures", yscale="log")

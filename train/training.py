@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from edge_app.decision import Decision, append_decision
-from train.augment import augment, mix
+from edge_app.files import whole_file
+from train.augment import augment
 from train.data import Example
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The numbers of a training run; the defaults are those of the shipped model.
-
-    Attributes:
-        epochs: passes; one is ``samples`` pictures, drawn anew.
-        samples: pictures an epoch.
-        batch: pictures a step.
-        learning_rate: peak; reached after one epoch, then falling to zero along a cosine.
-        weight_decay: of AdamW.
-        smoking_share: how many of the drawn pictures are of the class Smoking.
-        label_smoothing: labels are drawn this far towards 1/2.
-        false_alarms: share of NotSmoking validation pictures that the decision may get wrong.
-        seed: of everything random.
-    """
-
-    epochs: int = 24
-    samples: int = 2400
-    batch: int = 32
-    learning_rate: float = 3e-4
-    weight_decay: float = 1e-4
-    smoking_share: float = 0.45
-    label_smoothing: float = 0.05
-    mixup: float = 0.0
-    false_alarms: float = 0.02
-    seed: int = 1
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch."""
-        return math.ceil(self.samples / self.batch)
+from train.recipe import Recipe
 
 
 class Batches(keras.utils.PyDataset):
@@ -73,8 +40,7 @@ class Batches(keras.utils.PyDataset):
         rng = np.random.default_rng([self.recipe.seed, self.epoch, step])
         drawn = rng.choice(len(self.labels), self.recipe.batch, p=self.weights)
         pixels = np.stack([augment(self.pixels[i], rng) for i in drawn]).astype(np.float32)
-        labels = self.labels[drawn]
-        return mix(pixels, labels, rng, self.recipe.mixup) if self.recipe.mixup else (pixels, labels)
+        return pixels, self.labels[drawn]
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -134,8 +100,7 @@ def fit(
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
         loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
-        weighted_metrics=[],
-        metrics=[keras.metrics.AUC(name="auc"), keras.metrics.BinaryAccuracy(name="accuracy")],
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")],
     )
     examples, pixels = validation
     labels = np.array([example.smoking for example in examples], np.float32)
@@ -148,7 +113,9 @@ def fit(
     )
 
 
-def set_decision(model: keras.Model, scores: np.ndarray, labels: np.ndarray, recipe: Recipe):
+def set_decision(
+    model: keras.Model, scores: np.ndarray, labels: np.ndarray, recipe: Recipe
+) -> Decision:
     """Moves the model's bias so that 0.5 is the threshold, and says how it was chosen.
 
     The threshold is the lowest one at which at most ``recipe.false_alarms`` of the NotSmoking
@@ -178,11 +145,7 @@ def set_decision(model: keras.Model, scores: np.ndarray, labels: np.ndarray, rec
 
 def save(model: keras.Model, decision: Decision, path: Path) -> None:
     """Writes the model with its decision to a ``.keras`` file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    try:
-        model.save(partial)
+    with whole_file(path) as partial:
+        # A model around the same layers without the optimizer, whose state is twice the weights.
+        keras.Model(model.inputs[0], model.outputs[0], name=model.name).save(partial)
         append_decision(str(partial), decision)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -98,7 +98,7 @@ def run_live(
 
 
 class _Printer:
-    """A status line on a terminal; elsewhere a line at each change of label and every few seconds."""
+    """A status line on a terminal; elsewhere a line at each change of label and now and then."""
 
     def __init__(self, label: str):
         self._label = label

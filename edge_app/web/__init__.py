@@ -8,6 +8,6 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from edge_app.web.page import build_page, serve  # noqa: E402
+from edge_app.web.page import build_page, serve
 
 __all__ = ["build_page", "serve"]

@@ -51,7 +51,7 @@ def build_page(classifier: Classifier) -> gr.Blocks:
             raise gr.Error(f"This file {error}.", print_exception=False) from None
         elapsed_ms = (time.perf_counter() - start) * 1000
         history.add(path, prediction)
-        other = next(l for l in classifier.info.metadata.labels if l != prediction.label)
+        other = next(n for n in classifier.info.metadata.labels if n != prediction.label)
         scores = {prediction.label: prediction.confidence, other: 1 - prediction.confidence}
         note = f"{prediction.label}: {prediction.confidence:.1%} ({elapsed_ms:.0f} ms)"
         return scores, note, history.entries, history

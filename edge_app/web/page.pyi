@@ -1,0 +1,127 @@
+"""The Gradio page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import gradio as gr
+
+from edge_app.classifier import Classifier
+from edge_app.imaging import PictureError, find_pictures
+from edge_app.web.history import MOST_ENTRIES, History
+
+_SAMPLES = Path(__file__).parent.parent.parent / "samples"
+_CACHE_SECONDS = 600
+"""Uploaded files are deleted from the server's disk when they are older than this."""
+
+_INTRODUCTION = """
+# Is the person in this picture smoking?
+Choose a picture and see what the model thinks. It runs on this machine; no picture leaves it.
+"""
+_LIMITS = f"""
+The model was trained on a few thousand pictures of everyday life. It errs: on drinking, phoning
+and other gestures near the mouth, on small figures, on drawings. Do not decide about people by it.
+The history shows the last {MOST_ENTRIES} pictures of this visit, to you alone, until you close or
+reload the page.
+"""
+_CSS = ".gradio-container {max-width: 1100px !important; margin: 0 auto !important}"
+
+from gradio.events import Dependency
+
+class _PictureFile(gr.Image):
+    """An image upload that hands on the file as it was sent, so that our own reader reads it."""
+
+    def preprocess(self, payload):
+        return payload.path if payload else None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+def build_page(classifier: Classifier) -> gr.Blocks:
+    """Builds the page around a classifier.
+
+    Its API has one endpoint, ``/classify``: a picture in, label, note and history out.
+    """
+
+    def classify(path: str | None, history: History):
+        if path is None:
+            raise gr.Error("Choose a picture first.", print_exception=False)
+        start = time.perf_counter()
+        try:
+            prediction = classifier.classify(path)
+        except PictureError as error:
+            raise gr.Error(f"This file {error}.", print_exception=False) from None
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        history.add(path, prediction)
+        other = next(n for n in classifier.info.metadata.labels if n != prediction.label)
+        scores = {prediction.label: prediction.confidence, other: 1 - prediction.confidence}
+        note = f"{prediction.label}: {prediction.confidence:.1%} ({elapsed_ms:.0f} ms)"
+        return scores, note, history.entries, history
+
+    def clear(history: History):
+        history.clear()
+        return history.entries, history
+
+    with gr.Blocks(
+        title="Smoking gesture detector",
+        analytics_enabled=False,
+        delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS),
+    ) as page:
+        history = gr.State(History())
+        gr.Markdown(_INTRODUCTION)
+        with gr.Row():
+            with gr.Column():
+                picture = _PictureFile(
+                    label="Picture", sources=["upload", "webcam", "clipboard"], height=360
+                )
+                button = gr.Button("Classify", variant="primary")
+                samples = [str(path) for path in find_pictures(_SAMPLES)]
+                if samples:
+                    gr.Examples(samples, picture, label="Or try one of these")
+            with gr.Column():
+                scores = gr.Label(label="Result")
+                note = gr.Textbox(label="In short", interactive=False)
+        gallery = gr.Gallery(
+            label="Your history", columns=5, height=260, object_fit="contain", interactive=False
+        )
+        clear_button = gr.Button("Clear the history", size="sm")
+        gr.Markdown(_LIMITS)
+        button.click(
+            classify,
+            [picture, history],
+            [scores, note, gallery, history],
+            api_name="classify",
+            concurrency_limit=4,
+        )
+        clear_button.click(clear, history, [gallery, history], api_name="clear")
+    return page
+
+def serve(classifier: Classifier, host: str, port: int) -> None:
+    """Serves the page until Ctrl-C.
+
+    Args:
+        classifier: what to use.
+        host: the interface to listen on.
+        port: the port to listen on.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    font = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
+    mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
+    page = build_page(classifier)
+    print(f"Serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        ssr_mode=False,
+        quiet=True,
+        footer_links=["api"],
+        theme=gr.themes.Soft(primary_hue="teal", font=font, font_mono=mono),
+        css=_CSS,
+    )

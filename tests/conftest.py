@@ -1,0 +1,98 @@
+"""What many tests share: where the real pictures are, and small models and pictures of our own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SMOKING_DATA", ROOT.parent / "shared" / "data"))
+SHIPPED_KERAS = ROOT / "models" / "smoking_mobilenetv2.keras"
+SHIPPED_INT8 = ROOT / "models" / "smoking_mobilenetv2_int8.tflite"
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The shipped model."""
+    from edge_app import Classifier
+
+    return Classifier()
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return ROOT / "samples"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real data sets, which are not part of the project."""
+    missing = [n for n in ("smoker", "stanford40", "smoking_wild") if not (DATA / n).is_dir()]
+    if missing:
+        pytest.skip(f"needs the data sets {', '.join(missing)} in {DATA} (or in $SMOKING_DATA)")
+    return DATA
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, samples: Path) -> Path:
+    """A folder tree with two readable pictures, one damaged, one empty, and a text."""
+    folder = tmp_path / "pictures"
+    (folder / "inner").mkdir(parents=True)
+    Image.open(samples / "astronaut.jpg").save(folder / "a.png")
+    Image.open(samples / "coffee.jpg").save(folder / "inner" / "b.jpg")
+    (folder / "damaged.jpg").write_bytes((samples / "astronaut.jpg").read_bytes()[:3000])
+    (folder / "empty.jpg").touch()
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def make_dataset(folder: Path, count: int = 8, size: int = 64) -> Path:
+    """Writes a learnable data set: Smoking is bright on the left, NotSmoking on the right."""
+    rng = np.random.default_rng(0)
+    for split in ("Training", "Validation", "Testing"):
+        for smoking, name in ((True, "Smoking"), (False, "NotSmoking")):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 90, (size, size, 3), np.uint8)
+                half = slice(0, size // 2) if smoking else slice(size // 2, size)
+                pixels[:, half] += 120
+                Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
+    return folder
+
+
+def run_module(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Runs ``python -m ...`` as a user would, and returns its exit code and output."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_environment(tmp_path_factory: pytest.TempPathFactory):
+    """Makes a virtual environment with some packages, and returns its Python."""
+
+    def make(*packages: str) -> Path:
+        folder = tmp_path_factory.mktemp("environment")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+        result = subprocess.run(pip, capture_output=True, text=True)
+        if result.returncode:
+            reason = f"cannot install {' '.join(packages)}: {result.stderr.strip()[-300:]}"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        return python
+
+    return make

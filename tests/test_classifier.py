@@ -1,0 +1,105 @@
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from conftest import SHIPPED_INT8
+
+from edge_app import Classifier, ModelError, PictureError, Prediction
+from edge_app.imaging import find_pictures, read_pixels
+
+
+def test_a_prediction_checks_itself():
+    with pytest.raises(ValueError, match="confidence"):
+        Prediction("Smoking", confidence=1.2, smoking=0.9)
+    prediction = Prediction("Smoking", confidence=0.9, smoking=0.9)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        prediction.label = "NotSmoking"
+
+
+def test_the_samples_are_labelled_rightly(classifier, samples):
+    for path in find_pictures(samples):
+        expected = "Smoking" if path.name.startswith("smoking") else "NotSmoking"
+        assert classifier.classify(path).label == expected, path.name
+
+
+def test_label_confidence_and_score_belong_together(classifier, samples):
+    prediction = classifier.classify(samples / "astronaut.jpg")
+    assert prediction.label == "NotSmoking"
+    assert prediction.confidence == pytest.approx(1 - prediction.smoking)
+    always = Classifier(threshold=0.0).classify(samples / "astronaut.jpg")
+    assert always == Prediction("Smoking", prediction.smoking, prediction.smoking)
+
+
+def test_a_path_bytes_and_pixels_give_the_same(classifier, samples):
+    path = samples / "astronaut.jpg"
+    expected = classifier.classify(path)
+    assert classifier.classify(path.read_bytes()) == expected
+    assert classifier.classify(str(path)) == expected
+    assert classifier.classify_pixels(read_pixels(path)) == expected
+
+
+def test_the_model_says_what_it_is(classifier):
+    info = classifier.info
+    assert info.metadata.labels == ("NotSmoking", "Smoking")
+    assert info.metadata.mean == (127.5,)
+    assert info.metadata.std == (127.5,)
+    assert (info.size, info.input_dtype) == (224, "uint8")
+    scale, zero_point = info.quantization
+    # The quantization is the map to [-1, 1], to half a grey level.
+    assert scale * (np.array([0, 255]) - zero_point) == pytest.approx([-1, 1], abs=scale / 2 + 1e-6)
+    assert info.decision.chosen
+
+
+def test_the_output_is_two_float_scores_that_sum_to_one(samples):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(SHIPPED_INT8))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(
+        interpreter.get_input_details()[0]["index"], read_pixels(samples / "coffee.jpg")[None]
+    )
+    interpreter.invoke()
+    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert scores.dtype == np.float32
+    assert scores.shape == (1, 2)
+    assert scores.sum() == pytest.approx(1, abs=1 / 128)
+
+
+def test_models_that_cannot_be_used_are_named_with_the_reason(tmp_path):
+    content = SHIPPED_INT8.read_bytes()
+    for name, data, reason in (
+        ("text.tflite", b"no model at all", "no TFLite model"),
+        ("empty.tflite", b"", "no TFLite model"),
+        ("cut.tflite", content[: len(content) // 2], "metadata|damaged"),
+        ("bare.tflite", content.replace(b"TFLITE_METADATA", b"SOMETHING_ELSE_"), "no TFLite meta"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ModelError, match=reason) as error:
+            Classifier(tmp_path / name)
+        assert str(tmp_path / name) in str(error.value)
+    with pytest.raises(ModelError, match="cannot be read"):
+        Classifier(tmp_path / "missing.tflite")
+    with pytest.raises(ValueError, match="threshold"):
+        Classifier(threshold=2)
+
+
+def test_unreadable_pictures_raise_picture_errors(classifier):
+    with pytest.raises(PictureError):
+        classifier.classify(b"no picture")
+
+
+def test_one_classifier_may_be_shared_by_threads(classifier, samples):
+    paths = list(find_pictures(samples))
+    expected = [classifier.classify(path) for path in paths]
+    answers: dict[int, list] = {}
+
+    def work(number: int) -> None:
+        answers[number] = [classifier.classify(path) for path in paths]
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answers[n] for n in range(8)] == [expected] * 8

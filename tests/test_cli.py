@@ -1,0 +1,70 @@
+import json
+
+import pytest
+from conftest import run_module
+
+
+def test_classify_answers_all_that_can_be_read(pictures):
+    result = run_module("edge_app", "classify", pictures, pictures / "missing.jpg")
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert all("NotSmoking" in line for line in result.stdout.splitlines())
+    errors = result.stderr.splitlines()
+    assert len(errors) == 3
+    assert any("missing.jpg: there is no such file" in line for line in errors)
+
+
+def test_classify_writes_json_lines(pictures):
+    result = run_module("edge_app", "classify", pictures, "--format", "jsonl")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 1
+    assert result.stderr == ""
+    assert len(records) == 4
+    for record in records:
+        assert list(record) == ["path", "label", "confidence", "smoking", "elapsed_ms", "error"]
+        assert (record["label"] is None) == (record["error"] is not None)
+    good = next(record for record in records if record["path"].endswith("a.png"))
+    assert good["label"] == "NotSmoking"
+    assert good["confidence"] == pytest.approx(1 - good["smoking"], abs=1e-3)
+
+
+def test_all_readable_is_exit_code_0(samples):
+    assert run_module("edge_app", "classify", samples).returncode == 0
+
+
+def test_the_threshold_can_be_given(samples):
+    result = run_module("edge_app", "classify", samples / "coffee.jpg", "--threshold", "0")
+    assert result.stdout.startswith("Smoking")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["classify"], "Missing argument"),
+        (["classify", "x.jpg", "--model", "missing.tflite"], "missing.tflite: cannot be read"),
+        (["classify", "x.jpg", "--threshold", "7"], "0<=x<=1"),
+        (["scan", "no-such-folder"], "does not exist"),
+        (["live", "--source", "no-such-file.mp4"], "no-such-file.mp4: there is no such file"),
+        (["fly"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
+    result = run_module("edge_app", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["classify", "scan", "live", "web", "info"])
+def test_help_has_an_example(command):
+    result = run_module("edge_app", command, "--help")
+    assert result.returncode == 0
+    assert f"Example: python -m edge_app {command}" in result.stdout
+    assert "--model" in result.stdout
+
+
+def test_info_names_model_labels_threshold_and_runtime(classifier):
+    result = run_module("edge_app", "info")
+    assert result.returncode == 0
+    for text in (classifier.info.sha256, "NotSmoking, Smoking", "uint8", "ai-edge-litert"):
+        assert text in result.stdout

@@ -1,0 +1,211 @@
+"""Conversion of small versions of the models that people have."""
+
+import io
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from conftest import SHIPPED_INT8, SHIPPED_KERAS, make_dataset, run_module
+from PIL import Image
+
+from convert.canonical import ConversionError, canonicalize, load_classifier
+from edge_app import Classifier
+from edge_app.imaging import find_pictures, read_pixels
+from train.augment import augment
+from train.model import build_notebook_model
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("dataset"), count=12, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory, samples):
+    """A folder of 64 pictures: the samples, moved about and in other colours."""
+    folder = tmp_path_factory.mktemp("crops") / "crops"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    pictures = [read_pixels(path) for path in find_pictures(samples)]
+    for number in range(64):
+        pixels = augment(pictures[number % len(pictures)], rng)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def notebook_model(tmp_path_factory, crops):
+    """The notebook's model, layer by layer, with what the shipped one learnt.
+
+    Its hidden layer passes the shipped model's logit through: relu(z) - relu(-z) = z. The bias is
+    set so that half of the crops are Smoking, since scores that were all alike would prove nothing.
+    """
+    shipped = keras.models.load_model(SHIPPED_KERAS, compile=False)
+    model = build_notebook_model(weights=None)
+    backbone, hidden, head = model.layers[3], model.layers[5], model.layers[7]
+    backbone.set_weights(shipped.layers[2].get_weights())
+    kernel = shipped.layers[-1].get_weights()[0]
+    hidden_kernel, head_kernel = np.zeros((1280, 128)), np.zeros((128, 1))
+    hidden_kernel[:, :2] = np.hstack([kernel, -kernel])
+    head_kernel[:2, 0] = 1, -1
+    hidden.set_weights([hidden_kernel, np.zeros(128)])
+    pixels = np.stack([read_pixels(path) for path in find_pictures(crops)]).astype(np.float32)
+    logits = keras.Model(model.inputs[0], hidden.output).predict(pixels, verbose=0) @ head_kernel
+    head.set_weights([head_kernel, -np.median(logits, axis=0)])
+    path = tmp_path_factory.mktemp("models") / "smoker_detection_mobilenetv2_final2.keras"
+    model.compile(optimizer=keras.optimizers.Adam(3e-4), loss="binary_crossentropy")
+    model.save(path)
+    return path
+
+
+def small_classifier(outputs: int = 1, activation: str = "sigmoid", rescale: bool = True):
+    """A convolution with preprocessing inside or outside."""
+    keras.utils.set_random_seed(5)
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels) if rescale else pixels
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.5)(x)
+    return keras.Model(pixels, keras.layers.Dense(outputs, activation=activation)(x))
+
+
+def pictures(dataset) -> np.ndarray:
+    return np.stack([read_pixels(path, SIZE) for path in find_pictures(dataset / "Testing")])
+
+
+def test_the_notebooks_model_is_converted_and_agrees(notebook_model, crops, tmp_path):
+    out = tmp_path / "model.tflite"
+    result = run_module("convert", notebook_model, "--calibration", crops, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "augmentation taken out: data_augmentation" in result.stdout
+    assert "maps [0, 255] to [-1, 1]" in result.stdout
+    assert "unseen" in result.stdout
+    assert out.stat().st_size < 3e6
+
+    original = keras.models.load_model(notebook_model)
+    classifier = Classifier(out)
+    pixels = np.stack([read_pixels(path) for path in find_pictures(crops)])
+    expected = original.predict(pixels.astype(np.float32), verbose=0)[:, 0]
+    assert np.ptp(expected) > 0.5
+    scores = np.array([classifier.classify_pixels(picture).smoking for picture in pixels])
+    # These crops lie around the threshold, where integers move a score the most.
+    assert np.abs(scores - expected).mean() < 0.05
+    assert np.corrcoef(scores, expected)[0, 1] > 0.98
+
+    info = classifier.info
+    assert (info.size, info.input_dtype) == (224, "uint8")
+    assert info.metadata.labels == ("NotSmoking", "Smoking")
+    assert info.decision.threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "input_range", "limits"),
+    [
+        (small_classifier(), None, (-1, 1)),
+        (small_classifier(rescale=False), None, (-1, 1)),
+        (small_classifier(rescale=False), (0.0, 1.0), (0, 1)),
+        (small_classifier(2, "softmax"), None, (-1, 1)),
+    ],
+    ids=["inside", "outside", "outside [0, 1]", "softmax"],
+)
+def test_preprocessing_is_applied_exactly_once(model, input_range, limits, dataset):
+    canonical = canonicalize(model, input_range)
+    assert (canonical.low, canonical.high) == limits
+    pixels = pictures(dataset)
+    scores = canonical.model.predict(canonical.to_input(pixels), verbose=0)
+    assert scores.shape == (len(pixels), 2)
+    assert scores.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    values = pixels.astype(np.float32)
+    if input_range or canonical.range_in_graph is False:
+        values = limits[0] + values / 255 * (limits[1] - limits[0])
+    expected = model.predict(values, verbose=0)[:, -1]
+    assert scores[:, 1] == pytest.approx(expected, abs=1e-5)
+
+
+def save(model: keras.Model, path) -> None:
+    model.save(path)
+    return path
+
+
+def lambda_model():
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Lambda(lambda x: x / 255)(pixels)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+def unknown_size_model():
+    pixels = keras.Input((None, None, 3))
+    x = keras.layers.GlobalAveragePooling2D()(pixels)
+    return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (lambda: small_classifier(1, "linear"), "activation linear"),
+        (lambda: small_classifier(3, "softmax"), r"\(3,\)"),
+        (lambda_model, "cannot be loaded"),
+        (unknown_size_model, r"expected an input \[size, size, 3\]"),
+    ],
+    ids=["regression", "three classes", "code of its own", "unknown size"],
+)
+def test_other_models_are_refused_with_the_reason(build, reason, tmp_path):
+    path = save(build(), tmp_path / "other.keras")
+    with pytest.raises(ConversionError, match=reason) as error:
+        load_classifier(path)
+    assert "other.keras" in str(error.value)
+
+
+def test_a_file_that_is_no_model_is_one_clear_line(dataset, tmp_path):
+    (tmp_path / "text.keras").write_text("no model")
+    out = tmp_path / "out.tflite"
+    for name, reason in (
+        ("text.keras", "cannot be loaded"),
+        ("missing.keras", "there is no such file"),
+    ):
+        result = run_module(
+            "convert", tmp_path / name, "--calibration", dataset / "Training", "--out", out
+        )
+        assert result.returncode == 1
+        assert f"{name}: {reason}" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert not out.exists()
+
+
+def test_labels_are_written_into_the_file(dataset, tmp_path):
+    out, model = tmp_path / "model.tflite", save(small_classifier(), tmp_path / "small.keras")
+    result = run_module(
+        *("convert", model, "--calibration", dataset, "--out", out),
+        *("--labels", "clean,vaping", "--version", "2.1"),
+    )
+    assert result.returncode == 0, result.stderr
+    info = Classifier(out).info
+    assert info.metadata.labels == ("clean", "vaping")
+    assert info.metadata.version == "2.1"
+    assert info.decision.label == "vaping"
+
+
+def test_the_shipped_file_is_a_zip_that_anyone_can_read():
+    with zipfile.ZipFile(io.BytesIO(SHIPPED_INT8.read_bytes())) as members:
+        assert members.read("labels.txt").split() == [b"NotSmoking", b"Smoking"]
+        assert json.loads(members.read("decision.json"))["label"] == "Smoking"
+
+
+def test_mediapipe_loads_the_shipped_file_as_it_is_and_agrees(samples, classifier):
+    mediapipe = pytest.importorskip("mediapipe", reason="needs mediapipe")
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=str(SHIPPED_INT8)))
+    with vision.ImageClassifier.create_from_options(options) as standard:
+        for path in find_pictures(samples):
+            pixels = np.ascontiguousarray(Image.fromarray(read_pixels(path)))
+            image = mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
+            best = standard.classify(image).classifications[0].categories[0]
+            prediction = classifier.classify_pixels(pixels)
+            assert best.category_name == prediction.label
+            assert best.score == pytest.approx(prediction.confidence, abs=1.5 / 256)

@@ -1,0 +1,113 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_app.imaging import PictureError, find_pictures, from_frame, read_pixels
+
+
+def encode(image: Image.Image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photograph(samples):
+    return Image.open(samples / "astronaut.jpg").convert("RGB")
+
+
+def test_a_picture_becomes_rgb_bytes_of_the_asked_size(photograph):
+    pixels = read_pixels(encode(photograph, "PNG"), size=160)
+    assert pixels.shape == (160, 160, 3)
+    assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(photograph, orientation):
+    wide = photograph.resize((400, 200))
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = wide.transpose(undo[orientation]) if orientation in undo else wide
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = read_pixels(encode(stored, "PNG", exif=exif))
+    assert np.abs(turned.astype(int) - read_pixels(wide).astype(int)).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_of_pillow_is_read(photograph, mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(photograph.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = photograph.convert(mode)
+    form = "TIFF" if mode in ("CMYK", "I;16", "I", "F") else "PNG"
+    pixels = read_pixels(encode(image, form)).astype(int)
+    grey = np.asarray(photograph.convert("L").resize((224, 224))).astype(int)
+    assert np.abs(pixels.mean(axis=2) - grey).mean() < 12
+
+
+def test_what_is_transparent_is_white():
+    image = Image.new("RGBA", (50, 50), (255, 0, 0, 0))
+    assert (read_pixels(encode(image, "PNG")) == 255).all()
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.zeros((896, 896, 3), np.uint8)
+    stripes[:, ::2] = 255
+    pixels = read_pixels(stripes)
+    assert pixels.min() > 100
+    assert pixels.max() < 155
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (1600, 1200)])
+def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size):
+    large = photograph.resize(size, Image.Resampling.BICUBIC)
+    jpeg = encode(large, "JPEG", quality=92)
+    full = read_pixels(np.asarray(Image.open(io.BytesIO(jpeg))))
+    assert np.abs(read_pixels(jpeg).astype(int) - full.astype(int)).mean() < 1
+
+
+def test_a_camera_frame_and_a_file_give_the_same(photograph):
+    rgb = np.asarray(photograph)
+    assert (from_frame(rgb[..., ::-1]) == read_pixels(rgb)).all()
+
+
+def test_errors_say_what_is_wrong(tmp_path, photograph):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("this is no picture")
+    (tmp_path / "cut.jpg").write_bytes(encode(photograph, "JPEG")[:5000])
+    for name, reason in (
+        ("missing.jpg", "no such file"),
+        ("empty.jpg", "empty"),
+        ("text.jpg", "no picture in a known format"),
+        ("cut.jpg", "damaged or cut short"),
+        (".", "folder"),
+    ):
+        with pytest.raises(PictureError, match=reason):
+            read_pixels(tmp_path / name)
+    with pytest.raises(PictureError, match="empty"):
+        read_pixels(b"")
+    with pytest.raises(PictureError, match="uint8"):
+        read_pixels(np.zeros((10, 10), np.float32))
+
+
+def test_a_decompression_bomb_is_refused():
+    bomb = encode(Image.new("1", (20_000, 20_000)), "PNG")
+    with pytest.raises(PictureError, match="too large"):
+        read_pixels(bomb)
+
+
+def test_folders_are_walked_in_order_without_what_is_hidden(pictures):
+    (pictures / ".hidden.jpg").touch()
+    names = [path.name for path in find_pictures(pictures)]
+    assert names == ["a.png", "damaged.jpg", "empty.jpg", "b.jpg"]
+    assert list(find_pictures(pictures / "notes.txt")) == [pictures / "notes.txt"]

@@ -1,0 +1,127 @@
+"""The live mode on a real video file and a real MJPEG stream on loopback; no camera needed."""
+
+import http.server
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import run_module
+from PIL import Image
+
+from edge_app import Prediction
+from edge_app.live import SourceError, run_live
+from edge_app.live.display import draw
+from edge_app.live.sources import open_frames
+
+cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
+
+
+@pytest.fixture
+def video(tmp_path, samples):
+    """A video of 24 frames: 12 of the astronaut, 12 of the coffee cup."""
+    path = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, (320, 240))
+    assert writer.isOpened()
+    for name in ("astronaut.jpg", "coffee.jpg"):
+        picture = cv2.resize(cv2.imread(str(samples / name)), (320, 240))
+        for _ in range(12):
+            writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def stream(samples):
+    """The URL of an MJPEG stream of 200 frames a second, faster than anyone classifies."""
+    buffer = io.BytesIO()
+    Image.open(samples / "astronaut.jpg").resize((320, 240)).save(buffer, "JPEG")
+    part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + buffer.getvalue() + b"\r\n"
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            try:
+                for _ in range(3000):
+                    self.wfile.write(part)
+                    time.sleep(1 / 200)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+
+        def log_message(self, *_):
+            """Keeps the console quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    server.shutdown()
+    server.server_close()
+
+
+def test_every_frame_of_a_file_is_classified(video, classifier):
+    summary = run_live(str(video), classifier, display="none")
+    assert (summary.classified, summary.dropped) == (24, 0)
+    assert summary.smoking == 0
+
+
+def test_a_frame_scores_as_the_picture_it_shows(video, classifier):
+    from edge_app.imaging import from_frame
+
+    frame = next(iter(open_frames(str(video))))
+    expected = classifier.classify(frame.pixels[..., ::-1]).smoking
+    assert classifier.classify_pixels(from_frame(frame.pixels)).smoking == expected
+
+
+def test_of_a_stream_only_the_newest_frame_is_classified(stream):
+    frames = open_frames(stream)
+    seen = []
+    for frame in frames:
+        seen.append(frame)
+        assert time.monotonic() - frame.captured_at < 0.1  # fresh, however slow we are
+        time.sleep(0.15)
+        if len(seen) == 8:
+            break
+    frames.close()
+    gaps = np.diff([frame.number for frame in seen])
+    assert (gaps > 1).all()
+
+
+def test_a_stream_ends_with_its_duration(stream, classifier):
+    summary = run_live(stream, classifier, display="none", duration=1.0)
+    assert 1.0 <= summary.seconds < 3.0
+    assert summary.classified > 5
+
+
+@pytest.mark.parametrize("source", ["http://127.0.0.1:9/none", "missing.mp4"])
+def test_a_source_that_cannot_be_opened_is_named(source):
+    with pytest.raises(SourceError, match=source.replace(".", r"\.")):
+        open_frames(source)
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path):
+    (tmp_path / "notes.mp4").write_text("no video")
+    with pytest.raises(SourceError, match=r"notes\.mp4: cannot be opened as a video"):
+        open_frames(str(tmp_path / "notes.mp4"))
+
+
+def test_the_result_is_drawn_on_a_copy():
+    frame = np.full((240, 320, 3), 200, np.uint8)
+    picture = draw(frame, Prediction("Smoking", 0.9, 0.9), frame_rate=14.6, alert=True)
+    assert (frame == 200).all()
+    assert picture.shape == frame.shape
+    changed = (picture != frame).any(axis=2)
+    assert changed[:25].any()
+    assert not changed[60:].any()
+
+
+def test_the_command_runs_without_a_screen(video, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    result = run_module("edge_app", "live", "--source", video)
+    assert result.returncode == 0, result.stderr
+    assert "24 frames classified" in result.stdout
+    assert "frame 0: NotSmoking" in result.stdout

@@ -1,0 +1,91 @@
+"""``run.py`` as a newcomer meets it: in a folder of its own, with real environments."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A small project with the real run.py: an app that prints its arguments."""
+    shutil.copy(ROOT / "run.py", tmp_path)
+    (tmp_path / "edge_app").mkdir()
+    (tmp_path / "edge_app" / "__main__.py").write_text(
+        "import os, sys; print(sys.argv[1:], os.getcwd()); sys.exit(7 if 'bad' in sys.argv else 0)"
+    )
+    (tmp_path / "requirements-edge.txt").write_text("")
+    (tmp_path / "requirements-web.txt").write_text("")
+    return tmp_path
+
+
+def run(project, *arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, project / "run.py", *arguments],
+        cwd=cwd or project,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_it_makes_the_environment_once_and_hands_on_arguments_and_exit_code(project):
+    first = run(project, "scan", "samples/")
+    assert first.returncode == 0, first.stderr
+    assert "Setting up .venv" in first.stdout
+    assert "['scan', 'samples/']" in first.stdout
+
+    start = time.monotonic()
+    second = run(project, "bad")
+    assert time.monotonic() - start < 5
+    assert second.returncode == 7
+    assert "Setting up" not in second.stdout
+
+
+def test_it_runs_in_the_folder_of_its_user(project):
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    assert str(elsewhere) in run(project, "info", cwd=elsewhere).stdout
+
+
+def test_it_installs_again_only_when_the_requirements_change(project):
+    run(project, "info")
+    marker = project / ".venv" / "marker"
+    marker.touch()
+    (project / "requirements-edge.txt").write_text("# changed\n")
+    changed = run(project, "info")
+    assert "Setting up" in changed.stdout
+    assert marker.exists()  # brought up to date, not made anew
+    assert "Setting up" not in run(project, "info").stdout
+
+
+def test_web_installs_its_own_requirements_when_first_asked_for(project):
+    assert "requirements-web.txt" not in run(project, "info").stdout
+    assert "requirements-web.txt" in run(project, "web").stdout
+    assert "Setting up" not in run(project, "web").stdout
+    assert "Setting up" not in run(project, "info").stdout
+
+
+def test_a_failed_install_says_what_failed_and_is_not_trusted_later(project):
+    (project / "requirements-edge.txt").write_text("./no-such-package\n")
+    failed = run(project, "info")
+    assert failed.returncode == 1
+    assert "no-such-package" in failed.stdout + failed.stderr
+    assert "Setting up .venv failed" in failed.stderr
+    assert not (project / ".venv").exists()
+
+    (project / "requirements-edge.txt").write_text("")
+    mended = run(project, "info")
+    assert mended.returncode == 0
+    assert "['info']" in mended.stdout
+
+
+def test_a_broken_off_install_is_made_anew(project):
+    (project / ".venv").mkdir()
+    (project / ".venv" / "half").touch()
+    assert run(project, "info").returncode == 0
+    assert not (project / ".venv" / "half").exists()

@@ -1,0 +1,87 @@
+import os
+import sqlite3
+
+import pytest
+from conftest import run_module
+
+from edge_app.scan import Store, StoreError, run_scan
+
+
+def rows(db):
+    with sqlite3.connect(db) as connection:
+        connection.row_factory = sqlite3.Row
+        return {
+            os.path.basename(row["path"]): dict(row)
+            for row in connection.execute("SELECT * FROM pictures")
+        }
+
+
+def test_a_scan_writes_a_row_for_every_picture(pictures, tmp_path, classifier):
+    summary = run_scan(pictures, tmp_path / "out.db", classifier.info)
+    found = rows(tmp_path / "out.db")
+    assert sorted(found) == ["a.png", "b.jpg", "damaged.jpg", "empty.jpg"]
+    assert (summary.scanned, summary.unreadable, summary.unchanged) == (2, 2, 0)
+    row = found["a.png"]
+    assert row["label"] == classifier.classify(pictures / "a.png").label
+    assert row["smoking"] == pytest.approx(classifier.classify(pictures / "a.png").smoking)
+    assert row["model"] == classifier.info.sha256
+    assert row["error"] is None
+    assert found["empty.jpg"]["error"] == "is empty"
+    assert found["empty.jpg"]["label"] is None
+
+
+def test_run_again_it_does_only_what_is_new_or_changed(pictures, tmp_path, classifier):
+    db = tmp_path / "out.db"
+    run_scan(pictures, db, classifier.info)
+    again = run_scan(pictures, db, classifier.info)
+    assert (again.scanned, again.unreadable, again.unchanged) == (0, 0, 4)
+    (pictures / "new.png").write_bytes((pictures / "a.png").read_bytes())
+    (pictures / "damaged.jpg").write_bytes((pictures / "inner" / "b.jpg").read_bytes())
+    third = run_scan(pictures, db, classifier.info)
+    assert (third.scanned, third.unreadable, third.unchanged) == (2, 0, 3)
+    assert rows(db)["damaged.jpg"]["error"] is None
+
+
+def test_another_threshold_scores_anew(pictures, tmp_path, classifier):
+    from edge_app import Classifier
+
+    db = tmp_path / "out.db"
+    run_scan(pictures, db, classifier.info)
+    summary = run_scan(pictures, db, Classifier(threshold=0.0).info)
+    assert summary.smoking == summary.scanned == 2
+
+
+def test_many_workers_give_the_same_answers(pictures, tmp_path, classifier):
+    run_scan(pictures, tmp_path / "one.db", classifier.info, workers=1)
+    run_scan(pictures, tmp_path / "four.db", classifier.info, workers=4)
+    one, four = rows(tmp_path / "one.db"), rows(tmp_path / "four.db")
+    assert {n: r["smoking"] for n, r in one.items()} == {n: r["smoking"] for n, r in four.items()}
+
+
+def test_names_that_are_not_utf8_are_kept(pictures, tmp_path, classifier):
+    try:
+        os.rename(os.fsencode(pictures / "a.png"), os.fsencode(pictures) + b"/\xff.png")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    run_scan(pictures, tmp_path / "out.db", classifier.info)
+    assert rows(tmp_path / "out.db")["\\xff.png"]["label"] == "NotSmoking"
+
+
+def test_other_files_are_never_overwritten(tmp_path):
+    (tmp_path / "notes.db").write_text("my notes, no database")
+    with pytest.raises(StoreError, match=r"notes\.db"):
+        Store(tmp_path / "notes.db")
+    assert (tmp_path / "notes.db").read_text() == "my notes, no database"
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    with pytest.raises(StoreError, match="another kind"):
+        Store(tmp_path / "other.db")
+
+
+def test_the_command_prints_a_summary_and_names_what_it_could_not_read(pictures, tmp_path):
+    result = run_module("edge_app", "scan", pictures, "--db", tmp_path / "out.db")
+    assert result.returncode == 1
+    assert "2 pictures scanned" in result.stdout
+    assert "2 unreadable, 0 unchanged" in result.stdout
+    assert "damaged.jpg" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
