@@ -2,12 +2,16 @@
 
 import http.server
 import io
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from conftest import run_module
+from conftest import ROOT, run_module
 from PIL import Image
 
 from edge_app import Prediction
@@ -116,6 +120,43 @@ def test_the_result_is_drawn_on_a_copy():
     changed = (picture != frame).any(axis=2)
     assert changed[:25].any()
     assert not changed[60:].any()
+
+
+@pytest.fixture
+def screen():
+    """A virtual screen."""
+    for program in ("Xvfb", "xdotool"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield f":{server.stdout.readline().strip()}"
+    server.terminate()
+    server.wait()
+
+
+def test_the_window_opens_and_q_quits(stream, screen):
+    environment = {**os.environ, "DISPLAY": screen, "QT_QPA_PLATFORM": "xcb"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge_app", "live", "--source", stream, "--display", "window"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Smoking gesture"]
+        subprocess.run([*find, "windowfocus", "key", "q"], env=environment, check=True, timeout=60)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "frames classified" in output
+    assert "no screen" not in output
 
 
 def test_the_command_runs_without_a_screen(video, monkeypatch):

@@ -1,1 +1,1 @@
-"""Dataset to ``.keras`` (``python -m train``), and the figures of any model (``train.evaluate``)."""
+"""Dataset to ``.keras`` (``python -m train``), and the figures of a model (``train.evaluate``)."""

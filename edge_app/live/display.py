@@ -53,6 +53,15 @@ def draw(pixels: np.ndarray, prediction: Prediction, frame_rate: float, alert: b
     return picture
 
 
+def open_window() -> None:
+    """Opens the window, without OpenCV's toolbar."""
+    # OpenCV's Qt looks for fonts that it does not bring, and says so again and again.
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+    import cv2
+
+    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+
+
 def show(picture: np.ndarray) -> bool:
     """Shows a picture in the window; returns False once the user wants to quit."""
     import cv2
@@ -63,7 +72,7 @@ def show(picture: np.ndarray) -> bool:
     return not closed and key not in (ord("q"), 27)
 
 
-def close() -> None:
+def close_window() -> None:
     """Closes the window."""
     import cv2
 

@@ -69,6 +69,8 @@ def run_live(
     summary = Summary()
     last_number = -1
     with closing(open_frames(source)) as frames:
+        if with_window:
+            window.open_window()
         start = time.monotonic()
         try:
             for frame in frames:
@@ -93,7 +95,7 @@ def run_live(
             summary.seconds = time.monotonic() - start
             printer.end()
             if with_window:
-                window.close()
+                window.close_window()
     return summary
 
 

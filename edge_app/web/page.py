@@ -28,13 +28,6 @@ reload the page.
 _CSS = ".gradio-container {max-width: 1100px !important; margin: 0 auto !important}"
 
 
-class _PictureFile(gr.Image):
-    """An image upload that hands on the file as it was sent, so that our own reader reads it."""
-
-    def preprocess(self, payload):
-        return payload.path if payload else None
-
-
 def build_page(classifier: Classifier) -> gr.Blocks:
     """Builds the page around a classifier.
 
@@ -42,8 +35,8 @@ def build_page(classifier: Classifier) -> gr.Blocks:
     """
 
     def classify(path: str | None, history: History):
-        if path is None:
-            raise gr.Error("Choose a picture first.", print_exception=False)
+        if path is None:  # the picture was taken away
+            return None, "", history.entries, history
         start = time.perf_counter()
         try:
             prediction = classifier.classify(path)
@@ -69,10 +62,11 @@ def build_page(classifier: Classifier) -> gr.Blocks:
         gr.Markdown(_INTRODUCTION)
         with gr.Row():
             with gr.Column():
-                picture = _PictureFile(
+                picture = gr.Image(
                     label="Picture", sources=["upload", "webcam", "clipboard"], height=360
                 )
-                button = gr.Button("Classify", variant="primary")
+                # The file as it was sent, read by our own reader, with its own error messages.
+                picture.preprocess = lambda payload: payload.path if payload else None
                 samples = [str(path) for path in find_pictures(_SAMPLES)]
                 if samples:
                     gr.Examples(samples, picture, label="Or try one of these")
@@ -80,11 +74,16 @@ def build_page(classifier: Classifier) -> gr.Blocks:
                 scores = gr.Label(label="Result")
                 note = gr.Textbox(label="In short", interactive=False)
         gallery = gr.Gallery(
-            label="Your history", columns=5, height=260, object_fit="contain", interactive=False
+            label="Your history",
+            columns=5,
+            fit_columns=False,
+            object_fit="contain",
+            height=260,
+            interactive=False,
         )
         clear_button = gr.Button("Clear the history", size="sm")
         gr.Markdown(_LIMITS)
-        button.click(
+        picture.change(  # by upload, camera, clipboard or example
             classify,
             [picture, history],
             [scores, note, gallery, history],
