@@ -80,9 +80,10 @@ def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float |
             }
             click.echo(json.dumps(record))
         elif prediction:
-            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {path}")
+            name = click.format_filename(path)
+            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {name}")
         else:
-            click.echo(f"{path}: {error}", err=True)
+            click.echo(f"{click.format_filename(path)}: {error}", err=True)
     sys.exit(SOME_UNREADABLE if unreadable else 0)
 
 

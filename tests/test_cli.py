@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from conftest import run_module
@@ -26,6 +27,15 @@ def test_classify_writes_json_lines(pictures):
     good = next(record for record in records if record["path"].endswith("a.png"))
     assert good["label"] == "NotSmoking"
     assert good["confidence"] == pytest.approx(1 - good["smoking"], abs=1e-3)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file permissions as on Unix")
+def test_names_that_are_not_utf8_do_not_stop_it(pictures):
+    os.rename(os.fsencode(pictures / "a.png"), os.fsencode(pictures) + b"/\xff.png")
+    for form in ("text", "jsonl"):
+        result = run_module("edge_app", "classify", pictures, "--format", form)
+        assert result.returncode == 1
+        assert len([x for x in result.stdout.splitlines() if "NotSmoking" in x]) == 2
 
 
 def test_all_readable_is_exit_code_0(samples):

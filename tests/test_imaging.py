@@ -1,4 +1,9 @@
+import contextlib
 import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,3 +116,35 @@ def test_folders_are_walked_in_order_without_what_is_hidden(pictures):
     names = [path.name for path in find_pictures(pictures)]
     assert names == ["a.png", "damaged.jpg", "empty.jpg", "b.jpg"]
     assert list(find_pictures(pictures / "notes.txt")) == [pictures / "notes.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs file permissions as on Unix")
+def test_what_may_not_be_opened_is_named_and_does_not_stop_the_walk(samples):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "b_closed").mkdir(mode=0)
+        for picture in ("a.jpg", "c.jpg"):
+            shutil.copy(samples / "coffee.jpg", folder / picture)
+        (folder / "a.jpg").chmod(0)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:  # root may open everything, so become nobody
+            with contextlib.suppress(PermissionError):
+                os.setuid(65534)
+            results = []
+            for path in find_pictures(folder):
+                try:
+                    results.append(f"{path.name}: {read_pixels(path).shape}")
+                except PictureError as error:
+                    results.append(f"{path.name}: {error}")
+            os.write(writer, "\n".join(results).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reader, 10_000).decode().splitlines() == [
+            "a.jpg: no permission to read it",
+            "b_closed: is a folder that cannot be opened",
+            "c.jpg: (224, 224, 3)",
+        ]
+        os.close(reader)
+        os.close(writer)

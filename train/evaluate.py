@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -64,7 +65,12 @@ def main(
         raise click.ClickException(str(error)) from None
 
     results = evaluate(examples, scores, threshold)
-    report = {"model": model.name, "split": split, "datasets": results}
+    report = {
+        "model": model.name,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "split": split,
+        "datasets": results,
+    }
     out = out or model.with_name(f"{model.stem}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from tqdm import tqdm
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
@@ -144,7 +145,7 @@ def _count(
 ) -> None:
     if isinstance(result, PictureError):
         summary.unreadable += 1
-        tqdm.write(f"{path}: {result}")
+        tqdm.write(f"{click.format_filename(path)}: {result}")
     else:
         summary.scanned += 1
         summary.smoking += result.label == info.decision.label
