@@ -73,9 +73,7 @@ def read_pixels(source: Source, size: int = 224) -> np.ndarray:
     except FileNotFoundError:
         raise PictureError("there is no such file") from None
     except IsADirectoryError:
-        listable = os.access(source, os.R_OK | os.X_OK)
-        reason = "is a folder, not a picture" if listable else "is a folder that cannot be opened"
-        raise PictureError(reason) from None
+        raise PictureError("is a folder, not a picture") from None
     except PermissionError:
         raise PictureError("no permission to read it") from None
     except UnidentifiedImageError:

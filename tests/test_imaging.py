@@ -143,7 +143,7 @@ def test_what_may_not_be_opened_is_named_and_does_not_stop_the_walk(samples):
         os.waitpid(child, 0)
         assert os.read(reader, 10_000).decode().splitlines() == [
             "a.jpg: no permission to read it",
-            "b_closed: is a folder that cannot be opened",
+            "b_closed: no permission to read it",
             "c.jpg: (224, 224, 3)",
         ]
         os.close(reader)
