@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from convert.head import Head
+
 
 class ConversionError(ValueError):
     """A model that cannot be converted; the message names what was expected and what was found."""
@@ -23,8 +25,9 @@ class CanonicalModel:
     """A classifier in one known form.
 
     Attributes:
-        model: float32 ``[n, size, size, 3]`` in [low, high] to float32 ``[n, 2]``, the scores of
-            NotSmoking and Smoking, summing to 1.
+        features: float32 ``[n, size, size, 3]`` in [low, high] to what the last dense layer
+            takes, float32 ``[n, features]``.
+        head: the last dense layer, with two scores that sum to 1.
         original: the model as it was loaded.
         size: side of the input in pixels.
         low: the value of a black pixel.
@@ -33,7 +36,8 @@ class CanonicalModel:
         findings: what was found and done, a line each, for people.
     """
 
-    model: keras.Model
+    features: keras.Model
+    head: Head
     original: keras.Model
     size: int
     low: float
@@ -53,8 +57,14 @@ class CanonicalModel:
         values = pixels.astype(np.float32) if self.range_in_graph else self.to_input(pixels)
         return self.original.predict(values, verbose=0, batch_size=32)[:, -1]
 
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        """P(Smoking) by the canonical form; arguments and result as in `original_scores`."""
+        features = self.features.predict(self.to_input(pixels), verbose=0, batch_size=32)
+        logits = features @ self.head.kernel + self.head.bias
+        return 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+
     def to_input(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 pixels to float32 in [low, high], what `model` takes."""
+        """uint8 pixels to float32 in [low, high], what `features` takes."""
         return (self.low + pixels * ((self.high - self.low) / 255)).astype(np.float32)
 
 
@@ -79,12 +89,17 @@ def load_classifier(path: Path) -> keras.Model:
     shape = model.inputs[0].shape
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
         raise ConversionError(f"{path}: expected an input [size, size, 3], found {shape[1:]}")
-    activation = _last_activation(model)
+    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "none")
     classes = model.outputs[0].shape[1:]
     if (classes, activation) not in (((1,), "sigmoid"), ((2,), "softmax")):
         raise ConversionError(
             f"{path}: expected one sigmoid output or two softmax outputs, "
             f"found an output {tuple(classes)} with activation {activation}"
+        )
+    if _last_dense(model) is None:
+        raise ConversionError(
+            f"{path}: expected a dense layer with a bias at the end, found "
+            f"{type(model.layers[-1]).__name__} {model.layers[-1].name}"
         )
     return model
 
@@ -122,7 +137,7 @@ def canonicalize(
         findings.append(f"preprocessing outside the graph: pixels in [{low:g}, {high:g}], {why}")
 
     dropped = {op.name for op in (prefix if range_in_graph else augmentation)}
-    scores = keras.models.clone_model(
+    clone = keras.models.clone_model(
         keras.Model(model.inputs[0], model.outputs[0]),
         clone_function=lambda layer: layer,
         call_function=lambda op, *args, **kwargs: (
@@ -130,12 +145,14 @@ def canonicalize(
         ),
     )
     pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
-    output = scores(pixels, training=False)
-    if output.shape[-1] == 1:
-        output = keras.layers.Concatenate(name="scores")([1 - output, output])
+    dense = _last_dense(model)
+    # The layer is shared with the original model; its last node is the one in the clone.
+    features = keras.Model(clone.inputs[0], dense._inbound_nodes[-1].input_tensors[0])
+    if dense.units == 1:
         findings.append("one sigmoid output: made two scores, 1 - p and p")
     return CanonicalModel(
-        model=keras.Model(pixels, output),
+        features=keras.Model(pixels, features(pixels, training=False)),
+        head=Head.from_dense(*dense.get_weights()),
         original=model,
         size=int(pixels.shape[1]),
         low=float(low),
@@ -154,8 +171,7 @@ def check_same(canonical: CanonicalModel, pixels: np.ndarray, tolerance: float =
     Raises:
         ConversionError: the difference is above the tolerance.
     """
-    scores = canonical.model.predict(canonical.to_input(pixels), verbose=0)[:, 1]
-    difference = float(np.abs(scores - canonical.original_scores(pixels)).max())
+    difference = float(np.abs(canonical.scores(pixels) - canonical.original_scores(pixels)).max())
     if difference > tolerance:
         raise ConversionError(
             f"the model without its preprocessing differs from the original by {difference:.4f}; "
@@ -208,12 +224,12 @@ def _range_of(rescaling: list, size: int) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def _last_activation(model: keras.Model) -> str:
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    if activation is None:
-        return type(last).__name__.lower()
-    return getattr(activation, "__name__", str(activation))
+def _last_dense(model: keras.Model) -> keras.layers.Dense | None:
+    """The dense layer at the end, whose activation may be a layer of its own."""
+    *_, before, last = model.layers
+    if isinstance(last, keras.layers.Activation) and before.activation.__name__ == "linear":
+        last = before
+    return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
 
 
 def _first_line(error: Exception) -> str:

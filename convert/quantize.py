@@ -1,4 +1,4 @@
-"""Keras to TFLite: weights and activations in 8 bits, pixels in, two float scores out."""
+"""Keras to TFLite: weights and activations in 8 bits, uint8 pixels in, two float scores out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from convert.canonical import CanonicalModel, ConversionError
+from convert.head import append_head
 
 
 def to_int8(canonical: CanonicalModel, calibration: np.ndarray) -> bytes:
-    """Converts to a full-integer model.
+    """Converts to an integer model; only the last dense layer stays in float.
 
     Args:
         canonical: the model.
@@ -35,12 +36,12 @@ def to_int8(canonical: CanonicalModel, calibration: np.ndarray) -> bytes:
     converter.inference_output_type = tf.float32
     model = converter.convert()
     _check_input(model, canonical)
-    return model
+    return append_head(model, canonical.head)
 
 
 def _concrete_function(canonical: CanonicalModel):
     spec = tf.TensorSpec([1, canonical.size, canonical.size, 3], tf.float32, name="pixels")
-    function = tf.function(lambda pixels: canonical.model(pixels, training=False))
+    function = tf.function(lambda pixels: canonical.features(pixels, training=False))
     return function.get_concrete_function(spec)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from collections import Counter
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from conftest import SHIPPED_INT8, SHIPPED_KERAS, make_dataset, run_module
 from PIL import Image
 
+from convert.__main__ import take_evenly
 from convert.canonical import ConversionError, canonicalize, load_classifier
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
@@ -116,14 +118,11 @@ def test_preprocessing_is_applied_exactly_once(model, input_range, limits, datas
     canonical = canonicalize(model, input_range)
     assert (canonical.low, canonical.high) == limits
     pixels = pictures(dataset)
-    scores = canonical.model.predict(canonical.to_input(pixels), verbose=0)
-    assert scores.shape == (len(pixels), 2)
-    assert scores.sum(axis=1) == pytest.approx(1, abs=1e-6)
     values = pixels.astype(np.float32)
     if input_range or canonical.range_in_graph is False:
         values = limits[0] + values / 255 * (limits[1] - limits[0])
     expected = model.predict(values, verbose=0)[:, -1]
-    assert scores[:, 1] == pytest.approx(expected, abs=1e-5)
+    assert canonical.scores(pixels) == pytest.approx(expected, abs=1e-5)
 
 
 def save(model: keras.Model, path) -> None:
@@ -175,6 +174,16 @@ def test_a_file_that_is_no_model_is_one_clear_line(dataset, tmp_path):
         assert f"{name}: {reason}" in result.stderr
         assert "Traceback" not in result.stderr
         assert not out.exists()
+
+
+def test_calibration_and_comparison_see_every_folder_alike(dataset):
+    order = take_evenly(list(find_pictures(dataset)))
+    assert sorted(order) == sorted(find_pictures(dataset))
+    assert order == take_evenly(list(find_pictures(dataset)))
+    for half in (order[:36], order[36:]):
+        counts = Counter(path.parent for path in half)
+        assert set(counts.values()) == {6}
+        assert len(counts) == 6
 
 
 def test_labels_are_written_into_the_file(dataset, tmp_path):

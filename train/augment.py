@@ -27,13 +27,13 @@ def augment(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = len(pixels)
     angle = np.deg2rad(rng.normal(0, 6))
-    zoom = np.exp(rng.uniform(np.log(0.75), np.log(1.3)))
+    zoom = np.exp(rng.uniform(np.log(0.65), np.log(1.4)))
     stretch = np.exp(rng.uniform(-0.15, 0.15))  # pictures of any shape are stretched to a square
     mirror = rng.choice([-1, 1])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([mirror * zoom * stretch, zoom / stretch])
     centre = np.full(2, (size - 1) / 2)
-    shift = rng.uniform(-0.1, 0.1, 2) * size
+    shift = rng.uniform(-0.12, 0.12, 2) * size
     matrix = np.column_stack([linear, centre - linear @ centre + shift])
     return cv2.warpAffine(
         pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -43,7 +43,7 @@ def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     values = pixels.astype(np.float32)
     grey = values @ np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
-    saturation = 0.0 if rng.random() < 0.15 else rng.uniform(0.6, 1.4)
+    saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.6, 1.4)
     values = grey[..., None] + saturation * (values - grey[..., None])
     if rng.random() < 0.2:  # a colour cast; on a grey picture, a sepia print
         values *= rng.uniform(0.85, 1.15, 3).astype(np.float32)
@@ -61,12 +61,12 @@ def _wear(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         pixels = cv2.resize(
             cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA), (size, size)
         )
-    if rng.random() < 0.1:
+    if rng.random() < 0.15:
         pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 2.0))
-    if rng.random() < 0.1:
+    if rng.random() < 0.15:
         noise = rng.normal(0, rng.uniform(2, 18), pixels.shape)
         pixels = (pixels + noise).clip(0, 255).astype(np.uint8)
-    if rng.random() < 0.2:
+    if rng.random() < 0.25:
         quality = int(rng.integers(20, 90))
         _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
         pixels = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)

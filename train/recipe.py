@@ -24,14 +24,14 @@ class Recipe:
     """
 
     unfreeze_from: str = "block_3_expand"
-    epochs: int = 22
+    epochs: int = 34
     samples: int = 2400
     batch: int = 32
-    learning_rate: float = 1.2e-4
-    weight_decay: float = 1e-4
+    learning_rate: float = 1.5e-4
+    weight_decay: float = 0.02
     smoking_share: float = 0.45
     label_smoothing: float = 0.05
-    false_alarms: float = 0.02
+    false_alarms: float = 0.04
     seed: int = 1
 
     @property

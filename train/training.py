@@ -137,8 +137,7 @@ def set_decision(
         threshold=0.5,
         chosen=(
             f"the last bias was shifted so that at most {recipe.false_alarms:.0%} of the "
-            f"{len(negatives)} NotSmoking validation pictures score 0.5 or more "
-            f"(the threshold before the shift: {threshold:.3f})"
+            f"{len(negatives)} NotSmoking validation pictures score 0.5 or more"
         ),
     )
 
