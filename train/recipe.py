@@ -31,7 +31,7 @@ class Recipe:
     weight_decay: float = 0.02
     smoking_share: float = 0.45
     label_smoothing: float = 0.05
-    false_alarms: float = 0.04
+    false_alarms: float = 0.03
     seed: int = 1
 
     @property
