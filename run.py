@@ -19,45 +19,52 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 EDGE, WEB, DEV = "requirements-edge.txt", "requirements-web.txt", "requirements-dev.txt"
 DEV_COMMANDS = {
-    "test": ["-m", "pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
-    "train": ["-m", "train"],
-    "evaluate": ["-m", "train.evaluate"],
-    "convert": ["-m", "convert"],
+    "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
+    "train": ["train"],
+    "evaluate": ["train.evaluate"],
+    "convert": ["convert"],
 }
+# As `python -m`, but with this folder on the path in place of the user's, where a picture archive
+# may hold a file of any name.
+AS_MODULE = (
+    "import runpy, sys; sys.path[0] = sys.argv.pop(1); sys.argv.pop(0); "
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+)
 
 
 def main():
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
-    arguments = sys.argv[1:]
-    command = arguments[0] if arguments else "--help"
-    if command in DEV_COMMANDS:
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments[0] in DEV_COMMANDS:
         python = prepare(ROOT / ".venv-dev", [EDGE, WEB, DEV], install=[DEV])
-        arguments = [*DEV_COMMANDS[command], *arguments[1:]]
+        arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
     else:
-        files = [EDGE, WEB] if command == "web" else [EDGE]
+        serving = arguments[0] == "web" and not {"-h", "--help"} & set(arguments)
+        files = [EDGE, WEB] if serving else [EDGE]
         python = prepare(ROOT / ".venv", files, install=files)
-        arguments = ["-m", "edge_app", *(arguments or ["--help"])]
-    start(python, arguments)
+        arguments = ["edge_app", *arguments]
+    start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])
 
 
 def prepare(environment, files, install):
     """Makes the environment what the requirements files say; does nothing where it is already.
 
-    A stamp inside the environment says what was installed. It is written last, so that an
-    environment whose installation was broken off is not trusted later.
+    A stamp inside the environment says what was installed. All stamps go before an installation
+    begins and its own is written last, so that what was broken off is not trusted later.
     """
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = environment / f"installed-{Path(files[-1]).stem}"
     wanted = fingerprint(environment, files)
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return python
-    stamps = list(environment.glob("installed-*"))
-    same_python = any(s.read_text().split(" ", 1)[-1] == wanted.split(" ", 1)[1] for s in stamps)
-    stamp.unlink(missing_ok=True)
-    names = ", ".join(install)
-    print(f"Setting up {environment.name} from {names}; this takes a while once.", flush=True)
     try:
+        stamps = {path: path.read_text() for path in environment.glob("installed-*")}
+        if stamps.get(stamp) == wanted:
+            return python
+        same_python = any(text.split(" ")[1:] == wanted.split(" ")[1:] for text in stamps.values())
+        names = ", ".join(install)
+        print(f"Setting up {environment.name} from {names}; this takes a while once.", flush=True)
+        for path in stamps:
+            path.unlink()
         if not same_python:
             shutil.rmtree(environment, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
@@ -65,15 +72,15 @@ def prepare(environment, files, install):
         for name in install:
             pip += ["-r", str(ROOT / name)]
         subprocess.run(pip, check=True)
+        for path, text in stamps.items():  # what was installed before is there still
+            path.write_text(text)
+        stamp.write_text(wanted)
     except (OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
-        if not any(environment.glob("installed-*")):
-            shutil.rmtree(environment, ignore_errors=True)
         sys.exit(
-            f"\nSetting up {environment.name} failed: {error}\n"
+            f"\nSetting up {environment.name} failed: {str(error) or 'stopped'}\n"
             "The lines above say why. If venv is missing: sudo apt install python3-venv. "
             "Then run the same command again."
         )
-    stamp.write_text(wanted)
     return python
 
 
@@ -82,18 +89,21 @@ def fingerprint(environment, files):
     digest = hashlib.sha256()
     for name in files:
         digest.update((ROOT / name).read_bytes())
-    return f"{digest.hexdigest()} {platform.python_version()} {environment}\n"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{digest.hexdigest()} {version} {environment}\n"
 
 
-def start(python, arguments):
-    """Runs Python in the user's folder; its exit code becomes ours."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    command = [str(python), *arguments]
-    if os.name == "nt":
-        sys.exit(subprocess.run(command).returncode)
-    sys.stdout.flush()
-    os.execv(python, command)
+def start(command):
+    """Runs the command in the user's folder; its exit code becomes ours."""
+    if os.name != "nt":
+        sys.stdout.flush()
+        os.execv(command[0], command)
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            sys.exit(process.wait())
+        except KeyboardInterrupt:
+            continue  # Windows sends it to both; the app ends in its own time
 
 
 if __name__ == "__main__":

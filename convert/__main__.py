@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -19,7 +20,7 @@ FEWEST_PICTURES = 16
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: python -m convert model.keras --calibration pictures --out model.tflite",
 )
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--calibration",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -54,7 +55,7 @@ FEWEST_PICTURES = 16
 @click.option(
     "--log",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the converter's own messages go.  [default: OUT.log, kept on failure only]",
+    help="A file for the converter's own messages.  [default: a temporary one]",
 )
 def main(
     model: Path,
@@ -82,8 +83,7 @@ def main(
         )
 
     # What TensorFlow's native code writes to stderr alarms without a reason; it goes to a file.
-    log_file = log or out.with_suffix(".log")
-    log_file.parent.mkdir(parents=True, exist_ok=True)
+    log_file = log or Path(tempfile.mkstemp(prefix="convert-", suffix=".log")[1])
     with native_messages_to(log_file):
         from convert.canonical import ConversionError
         from convert.conversion import convert

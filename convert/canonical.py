@@ -126,12 +126,17 @@ def canonicalize(
 
     range_in_graph = bool(rescaling) and input_range is None
     if range_in_graph:
-        low, high = _range_of(rescaling, model.inputs[0].shape[1])
+        low, high = _range_of(model, prefix, model.inputs[0].shape[1])
         findings.append(
             f"preprocessing inside the graph: {', '.join(op.name for op in rescaling)} maps "
             f"[0, 255] to [{low:g}, {high:g}]; it becomes the quantization of the input"
         )
     else:
+        if input_range is None and not _takes_pixels(_behind(model, prefix)):
+            raise ConversionError(
+                f"{_behind(model, prefix).name} behind the input may change the pixels' range; "
+                "say with --input-range what values a black and a white pixel have"
+            )
         low, high = input_range or (-1.0, 1.0)
         why = "as you said" if input_range else "assumed, since its graph has no preprocessing"
         findings.append(f"preprocessing outside the graph: pixels in [{low:g}, {high:g}], {why}")
@@ -141,7 +146,9 @@ def canonicalize(
         keras.Model(model.inputs[0], model.outputs[0]),
         clone_function=lambda layer: layer,
         call_function=lambda op, *args, **kwargs: (
-            args[0] if op.name in dropped else op(*args, **kwargs)
+            next(a for a in args if keras.backend.is_keras_tensor(a))
+            if op.name in dropped
+            else op(*args, **kwargs)
         ),
     )
     pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
@@ -182,18 +189,30 @@ def check_same(canonical: CanonicalModel, pixels: np.ndarray, tolerance: float =
 
 def _prefix(model: keras.Model) -> list:
     """The operations right behind the input that only change pixel values or move them about."""
-    prefix = []
-    tensor = model.inputs[0]
+    prefix: list = []
     while True:
-        consumers = [
-            op
-            for op in keras.Model(model.inputs[0], model.outputs[0]).operations
-            if any(t is tensor for node in op._inbound_nodes for t in node.input_tensors)
-        ]
-        if len(consumers) != 1 or not (_is_random(consumers[0]) or _is_rescaling(consumers[0])):
+        op = _behind(model, prefix)
+        if op is None or not (_is_random(op) or _is_rescaling(op)):
             return prefix
-        prefix.append(consumers[0])
-        tensor = consumers[0].output
+        prefix.append(op)
+
+
+def _behind(model: keras.Model, prefix: list) -> object | None:
+    """The one operation that takes what the prefix gives; None where there are several."""
+    tensor = prefix[-1].output if prefix else model.inputs[0]
+    consumers = [
+        op
+        for op in keras.Model(model.inputs[0], model.outputs[0]).operations
+        if any(t is tensor for node in op._inbound_nodes for t in node.input_tensors)
+    ]
+    return consumers[0] if len(consumers) == 1 else None
+
+
+def _takes_pixels(op: object | None) -> bool:
+    """Whether an operation is one that works on pixels rather than prepares them."""
+    layers = keras.layers
+    kinds = layers.Conv2D | layers.ZeroPadding2D | layers.BatchNormalization | keras.Model
+    return isinstance(op, kinds)
 
 
 def _is_random(op: object) -> bool:
@@ -205,30 +224,32 @@ def _is_random(op: object) -> bool:
 
 
 def _is_rescaling(op: object) -> bool:
-    return isinstance(op, keras.layers.Rescaling | keras.layers.Normalization)
+    layers = keras.layers.Rescaling | keras.layers.Normalization
+    arithmetic = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add", "Cast")
+    return isinstance(op, layers) or (
+        type(op).__name__ in arithmetic and not isinstance(op, keras.layers.Layer)
+    )
 
 
-def _range_of(rescaling: list, size: int) -> tuple[float, float]:
-    """What a black and a white picture become."""
-    ends = []
-    for value in (0.0, 255.0):
-        x = np.full((1, size, size, 3), value, np.float32)
-        for op in rescaling:
-            x = np.asarray(keras.ops.convert_to_numpy(op(x)))
-        if np.ptp(x) > 1e-6:
-            raise ConversionError(
-                "expected preprocessing that treats the three channels alike, found "
-                f"{rescaling[-1].name} with a value for each"
-            )
-        ends.append(float(x.flat[0]))
-    return ends[0], ends[1]
+def _range_of(model: keras.Model, prefix: list, size: int) -> tuple[float, float]:
+    """What a black and a white picture become behind the prefix, measured."""
+    preprocessing = keras.Model(model.inputs[0], prefix[-1].output)
+    grey = np.array([0, 127.5, 255], np.float32)[:, None, None, None]
+    values = preprocessing(np.broadcast_to(grey, (3, size, size, 3)), training=False)
+    black, middle, white = keras.ops.convert_to_numpy(values)
+    if max(np.ptp(black), np.ptp(white), abs(black + white - 2 * middle).max()) > 1e-4:
+        raise ConversionError(
+            "expected preprocessing that is linear and treats the three channels alike, found "
+            f"something else up to {prefix[-1].name}"
+        )
+    return float(black.flat[0]), float(white.flat[0])
 
 
 def _last_dense(model: keras.Model) -> keras.layers.Dense | None:
     """The dense layer at the end, whose activation may be a layer of its own."""
     *_, before, last = model.layers
-    if isinstance(last, keras.layers.Activation) and before.activation.__name__ == "linear":
-        last = before
+    if isinstance(last, keras.layers.Activation) and isinstance(before, keras.layers.Dense):
+        last = before if before.activation.__name__ == "linear" else None
     return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
 
 

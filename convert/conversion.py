@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import sys
 from collections import defaultdict
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convert.canonical import canonicalize, check_same, load_classifier
+from convert.canonical import ConversionError, canonicalize, check_same, load_classifier
 from convert.metadata import add_metadata
 from convert.proof import Agreement, compare
 from convert.quantize import to_int8
@@ -78,7 +79,7 @@ def convert(
     say(f"  the simplified graph says the same, to within {check_same(canonical, unseen[:32]):.1e}")
 
     say(f"Quantizing with {len(calibrating)} calibration pictures...")
-    decision = read_decision(str(model)) or Decision(label=labels[1])
+    decision = _decision_for(model, labels)
     content = add_metadata(
         to_int8(canonical, calibrating),
         name=canonical.original.name,
@@ -92,15 +93,22 @@ def convert(
     with whole_file(out) as partial:
         partial.write_bytes(content)
         classifier = Classifier(partial)
-        agreements = [
-            compare(
-                canonical.original_scores(part),
-                np.array([classifier.classify_pixels(picture).smoking for picture in part]),
-                decision.threshold,
-            )
-            for part in (calibrating, unseen)
-        ]
+        agreements = []
+        for part in (calibrating, unseen):
+            expected = canonical.original_scores(part)  # of the second label
+            if decision.label == labels[0]:
+                expected = 1 - expected
+            scores = [classifier.classify_pixels(picture).smoking for picture in part]
+            agreements.append(compare(expected, np.array(scores), decision.threshold))
     return Conversion(len(content), decision.label, *agreements)
+
+
+def _decision_for(model: Path, labels: tuple[str, str]) -> Decision:
+    """The model's own decision, for the label as it is called now."""
+    decision = read_decision(str(model)) or Decision()
+    if decision.label in labels:
+        return decision
+    return dataclasses.replace(decision, label=labels[1])
 
 
 def take_evenly(paths: Sequence[Path]) -> list[Path]:
@@ -127,4 +135,6 @@ def _read(paths: Sequence[Path], size: int) -> np.ndarray:
             pixels.append(read_pixels(path, size))
         except PictureError as error:
             tqdm.write(f"{path}: {error}; left out")
+    if not pixels:
+        raise ConversionError(f"none of the {len(paths)} calibration pictures can be read")
     return np.stack(pixels)

@@ -22,6 +22,10 @@ from edge_app.runtime import RuntimeMissingError, make_interpreter
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "smoking_mobilenetv2_int8.tflite"
 
 
+_DAMAGE = (ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile, struct.error)
+"""What readers of a damaged model file raise."""
+
+
 class ModelError(ValueError):
     """A model file that cannot be used. The message names it and says what to do."""
 
@@ -118,7 +122,7 @@ class Classifier:
             ) from None
         except RuntimeMissingError:
             raise
-        except (ValueError, LookupError, RuntimeError, zipfile.BadZipFile, struct.error) as error:
+        except _DAMAGE as error:
             raise ModelError(f"{path}: cannot be loaded, it may be damaged ({error})") from None
         if threshold is not None:
             decision = dataclasses.replace(decision, threshold=threshold, chosen="by the user")

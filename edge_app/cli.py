@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import click
 
 from edge_app import __version__
 from edge_app.classifier import DEFAULT_MODEL, Classifier, ModelError
+from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
 from edge_app.runtime import RuntimeMissingError
 
@@ -25,8 +28,12 @@ def main() -> None:
     """Is the person in this picture smoking?
 
     Runs on this machine alone: no network, no cloud.
-    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage.
+    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 130 stopped by Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the console cannot show
+            stream.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
 
 
 def model_options(command: Callable) -> Callable:
@@ -80,10 +87,9 @@ def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float |
             }
             click.echo(json.dumps(record))
         elif prediction:
-            name = click.format_filename(path)
-            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {name}")
+            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}")
         else:
-            click.echo(f"{click.format_filename(path)}: {error}", err=True)
+            click.echo(f"{printable(path)}: {error}", err=True)
     sys.exit(SOME_UNREADABLE if unreadable else 0)
 
 
@@ -147,11 +153,12 @@ def live(
     except SourceError as error:
         raise click.UsageError(str(error)) from None
     click.echo(summary.text())
+    sys.exit(SOME_UNREADABLE if summary.lost else 0)
 
 
 @main.command(epilog="Example: python -m edge_app web --port 7860")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
-@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True)
 @model_options
 def web(host: str, port: int, model: Path, threshold: float | None) -> None:
     """Opens a web page: upload a picture, see the class and its confidence, keep a history."""
@@ -166,7 +173,9 @@ def web(host: str, port: int, model: Path, threshold: float | None) -> None:
     try:
         serve(classifier, host, port)
     except OSError as error:
-        raise click.UsageError(f"Cannot listen on {host}:{port}: {error}") from None
+        raise click.UsageError(
+            f"Cannot listen on {host}:{port}. Is the port taken? Choose another one with --port."
+        ) from error
 
 
 @main.command(epilog="Example: python -m edge_app info")
@@ -204,5 +213,5 @@ def load_classifier(model: Path, threshold: float | None) -> Classifier:
     """Loads the model or ends the command with one clear line."""
     try:
         return Classifier(model, threshold=threshold)
-    except (ModelError, RuntimeMissingError) as error:
+    except (ModelError, RuntimeMissingError, ValueError) as error:
         raise click.UsageError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and names that fit on a line."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """The name for people: on one line, whatever bytes and control characters are in it."""
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -10,14 +10,16 @@ photograph of 12 megapixels does; for a stretched square the order does not chan
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 
@@ -65,11 +67,39 @@ def read_pixels(source: Source, size: int = 224) -> np.ndarray:
     """
     if isinstance(source, np.ndarray):
         return _shrink(_from_array(source), size)
-    if isinstance(source, Image.Image):
-        return _decode(source, size)
+    with _picture_errors(source):
+        if isinstance(source, Image.Image):
+            return _to_pixels(source, size)
+        with _open(source) as image:
+            # The smallest scale that a JPEG decoder offers and that is large enough.
+            image.draft("RGB", (size * REDUCED_DECODE, size * REDUCED_DECODE))
+            return _to_pixels(image, size)
+
+
+def read_thumbnail(source: Source, longest: int) -> Image.Image:
+    """Reads a picture for people: upright, RGB on white, in its own shape.
+
+    Args:
+        source: a path, or the bytes of a picture file.
+        longest: the longer side is at most this, in pixels.
+
+    Raises:
+        PictureError: as `read_pixels`.
+    """
+    with _picture_errors(source), _open(source) as image:
+        image.draft("RGB", (longest, longest))
+        upright = _on_white(ImageOps.exif_transpose(image))
+        upright.thumbnail((longest, longest))
+        return upright
+
+
+@contextlib.contextmanager
+def _picture_errors(source: Source) -> Iterator[None]:
+    """Turns whatever Pillow and its plugins raise into a `PictureError`."""
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return _decode(image, size)
+        yield
+    except PictureError:
+        raise
     except FileNotFoundError:
         raise PictureError("there is no such file") from None
     except IsADirectoryError:
@@ -80,9 +110,21 @@ def read_pixels(source: Source, size: int = 224) -> np.ndarray:
         raise PictureError(_why_unidentified(source)) from None
     except Image.DecompressionBombError as error:
         raise PictureError(f"is too large: {error}") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        # Pillow's decoders report damage with any of these.
+    except OSError as error:
+        if error.strerror:  # of the system, not of a decoder
+            raise PictureError(f"cannot be read ({error.strerror})") from None
         raise PictureError(f"is damaged or cut short ({_first_line(error)})") from None
+    except Exception as error:  # decoders report damage with any kind of exception
+        raise PictureError(f"is damaged or cut short ({_first_line(error)})") from None
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    if isinstance(source, bytes):
+        return Image.open(io.BytesIO(source))
+    mode = os.stat(source).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for
+        raise PictureError("is no ordinary file")
+    return Image.open(source)
 
 
 def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
@@ -108,7 +150,7 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     cannot be listed is yielded as it is, so that whoever reads it reports it and nothing is lost.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         yield path
         return
     try:
@@ -119,15 +161,14 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from find_pictures(entry.path)
+        if os.path.isdir(entry.path):
+            if not entry.is_symlink():
+                yield from find_pictures(entry.path)
         elif Path(entry.name).suffix.lower() in EXTENSIONS:
             yield Path(entry.path)
 
 
-def _decode(image: Image.Image, size: int) -> np.ndarray:
-    if image.format == "JPEG":
-        image.draft("RGB", (size * REDUCED_DECODE, size * REDUCED_DECODE))
+def _to_pixels(image: Image.Image, size: int) -> np.ndarray:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     pixels = _shrink(_on_white(image), size)
     for turn in _TURNS.get(orientation, ()):
@@ -149,10 +190,14 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """32-bit grey values to 8 bits: taken for 16-bit where they exceed 255, else as they are."""
+    """32-bit grey values to 8 bits; their largest tells whether they fill 16 bits, 8, or [0, 1]."""
+    in_floats = values.dtype.kind == "f"
     values = np.nan_to_num(values.astype(np.float32))
-    if values.max(initial=0) > 255:
+    largest = values.max(initial=0)
+    if largest > 255:
         values = values / 257
+    elif in_floats and largest <= 1:
+        values = values * 255
     return values.clip(0, 255).astype(np.uint8)
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ _RUNTIMES = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
+
+
+_stderr_lock = threading.RLock()  # the file descriptor belongs to the whole process
 
 
 class RuntimeMissingError(RuntimeError):
@@ -35,17 +39,20 @@ def make_interpreter(model: bytes, threads: int) -> tuple[Any, str]:
         RuntimeMissingError: neither ai-edge-litert nor tflite-runtime is installed.
         ValueError: the runtime cannot load the model.
     """
+    reasons = []
     for package, module in _RUNTIMES:
         try:
             interpreter_class = importlib.import_module(module).Interpreter
-        except ImportError:
+        except ImportError as error:
+            reasons.append(f"{package}: {error}")
             continue
         with native_messages_to(os.devnull):  # "Created TensorFlow Lite XNNPACK delegate"
             interpreter = interpreter_class(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
         return interpreter, f"{package} {importlib.metadata.version(package)}"
     raise RuntimeMissingError(
-        "no TFLite runtime is installed; install one with: pip install ai-edge-litert"
+        "no TFLite runtime can be loaded; install one with: pip install ai-edge-litert "
+        f"({'; '.join(reasons)})"
     )
 
 
@@ -56,13 +63,14 @@ def native_messages_to(path: str | Path) -> Iterator[None]:
     TensorFlow and LiteRT write messages there that no setting turns off. Exceptions are not
     messages: they come through.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(path, "ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
+    with _stderr_lock:
         sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
+        saved = os.dup(2)
+        with open(path, "ab") as file:
+            os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)

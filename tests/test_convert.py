@@ -64,11 +64,14 @@ def notebook_model(tmp_path_factory, crops):
     return path
 
 
-def small_classifier(outputs: int = 1, activation: str = "sigmoid", rescale: bool = True):
+RESCALING = keras.layers.Rescaling(1 / 127.5, offset=-1)
+
+
+def small_classifier(outputs: int = 1, activation: str = "sigmoid", rescale=RESCALING):
     """A convolution with preprocessing inside or outside."""
     keras.utils.set_random_seed(5)
     pixels = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels) if rescale else pixels
+    x = rescale(pixels) if rescale else pixels
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.5)(x)
@@ -108,11 +111,13 @@ def test_the_notebooks_model_is_converted_and_agrees(notebook_model, crops, tmp_
     ("model", "input_range", "limits"),
     [
         (small_classifier(), None, (-1, 1)),
+        (small_classifier(rescale=keras.applications.mobilenet_v2.preprocess_input), None, (-1, 1)),
+        (small_classifier(rescale=lambda x: x / 255.0), None, (0, 1)),
         (small_classifier(rescale=False), None, (-1, 1)),
         (small_classifier(rescale=False), (0.0, 1.0), (0, 1)),
         (small_classifier(2, "softmax"), None, (-1, 1)),
     ],
-    ids=["inside", "outside", "outside [0, 1]", "softmax"],
+    ids=["layer", "preprocess_input", "division", "outside", "outside [0, 1]", "softmax"],
 )
 def test_preprocessing_is_applied_exactly_once(model, input_range, limits, dataset):
     canonical = canonicalize(model, input_range)
@@ -162,18 +167,31 @@ def test_other_models_are_refused_with_the_reason(build, reason, tmp_path):
 
 def test_a_file_that_is_no_model_is_one_clear_line(dataset, tmp_path):
     (tmp_path / "text.keras").write_text("no model")
-    out = tmp_path / "out.tflite"
-    for name, reason in (
-        ("text.keras", "cannot be loaded"),
-        ("missing.keras", "there is no such file"),
+    for name, code, reason in (
+        ("text.keras", 1, "text.keras: cannot be loaded"),
+        ("missing.keras", 2, "missing.keras' does not exist"),
     ):
         result = run_module(
-            "convert", tmp_path / name, "--calibration", dataset / "Training", "--out", out
+            *("convert", tmp_path / name, "--calibration", dataset / "Training"),
+            *("--out", tmp_path / "out.tflite"),
         )
-        assert result.returncode == 1
-        assert f"{name}: {reason}" in result.stderr
+        assert result.returncode == code
+        assert reason in result.stderr
         assert "Traceback" not in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["text.keras"]  # nothing left behind
+
+
+def unknown_layer_first():
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(4, 3)(keras.layers.ReLU()(pixels))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+def test_what_may_be_preprocessing_is_not_guessed_at():
+    with pytest.raises(ConversionError, match="--input-range"):
+        canonicalize(unknown_layer_first())
+    assert canonicalize(unknown_layer_first(), (0.0, 1.0)).high == 1
 
 
 def test_calibration_and_comparison_see_every_folder_alike(dataset):
@@ -197,6 +215,18 @@ def test_labels_are_written_into_the_file(dataset, tmp_path):
     assert info.metadata.labels == ("clean", "vaping")
     assert info.metadata.version == "2.1"
     assert info.decision.label == "vaping"
+
+
+def test_a_decision_goes_with_its_label_under_another_name(tmp_path):
+    from convert.conversion import _decision_for
+    from edge_app.decision import Decision, append_decision
+
+    with zipfile.ZipFile(tmp_path / "model.keras", "w"):
+        append_decision(str(tmp_path / "model.keras"), Decision(threshold=0.7, chosen="by hand"))
+    renamed = _decision_for(tmp_path / "model.keras", ("clean", "vaping"))
+    assert renamed == Decision("vaping", 0.7, "by hand")
+    kept = _decision_for(tmp_path / "model.keras", ("Smoking", "NotSmoking"))
+    assert kept == Decision("Smoking", 0.7, "by hand")
 
 
 def test_the_shipped_file_is_a_zip_that_anyone_can_read():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_app.imaging import PictureError, find_pictures, from_frame, read_pixels
+from edge_app.imaging import PictureError, find_pictures, from_frame, read_pixels, read_thumbnail
 
 
 def encode(image: Image.Image, form: str, **options) -> bytes:
@@ -109,6 +109,52 @@ def test_a_decompression_bomb_is_refused():
     bomb = encode(Image.new("1", (20_000, 20_000)), "PNG")
     with pytest.raises(PictureError, match="too large"):
         read_pixels(bomb)
+
+
+def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PictureError, match="no ordinary file"):
+        read_pixels(tmp_path / "pipe.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    with pytest.raises(PictureError, match="symbolic links"):
+        read_pixels(tmp_path / "loop.jpg")
+    with pytest.raises(PictureError, match="name too long"):
+        read_pixels(tmp_path / ("x" * 300 + ".jpg"))
+
+
+@pytest.mark.parametrize("form", ["AVIF", "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_damage_of_any_kind_is_a_picture_error(photograph, form):
+    content = encode(photograph.resize((128, 128)), form)
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 8):
+            damaged[place] = rng.integers(256)
+        with contextlib.suppress(PictureError):
+            assert read_pixels(bytes(damaged)).shape == (224, 224, 3)
+
+
+def test_a_picture_that_is_handed_in_is_left_as_it_was(photograph):
+    image = Image.open(io.BytesIO(encode(photograph.resize((2000, 1500)), "JPEG")))
+    read_pixels(image)
+    assert image.size == (2000, 1500)
+
+
+@pytest.mark.parametrize("largest", [1.0, 255.0, 65535.0])
+def test_float_pictures_are_read_in_the_range_they_fill(largest):
+    ramp = np.tile(np.linspace(0, largest, 224, dtype=np.float32), (224, 1))
+    pixels = read_pixels(Image.fromarray(ramp))
+    assert pixels[0, -1, 0] == 255
+    assert 125 <= pixels[0, 112, 0] <= 130
+
+
+def test_thumbnails_are_upright_rgb_on_white(samples):
+    thumbnail = read_thumbnail(samples / "astronaut_turned.jpg", 100)
+    upright = Image.open(samples / "astronaut.jpg").resize((100, 100))
+    assert thumbnail.size == (100, 100)
+    assert np.abs(np.asarray(thumbnail).astype(int) - np.asarray(upright)).mean() < 6
+    clear = read_thumbnail(encode(Image.new("RGBA", (50, 20), (255, 0, 0, 0)), "PNG"), 100)
+    assert clear.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_folders_are_walked_in_order_without_what_is_hidden(pictures):

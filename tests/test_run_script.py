@@ -76,12 +76,34 @@ def test_a_failed_install_says_what_failed_and_is_not_trusted_later(project):
     assert failed.returncode == 1
     assert "no-such-package" in failed.stdout + failed.stderr
     assert "Setting up .venv failed" in failed.stderr
-    assert not (project / ".venv").exists()
+    assert not list((project / ".venv").glob("installed-*"))
 
     (project / "requirements-edge.txt").write_text("")
     mended = run(project, "info")
     assert mended.returncode == 0
     assert "['info']" in mended.stdout
+
+
+def test_a_failed_change_is_not_trusted_and_is_mended_later(project):
+    assert run(project, "info").returncode == 0
+    (project / "requirements-web.txt").write_text("./no-such-package\n")
+    assert run(project, "web").returncode == 1
+    mended = run(project, "info")  # pip may have changed what the app needs, so it is set up again
+    assert "Setting up" in mended.stdout
+    assert mended.returncode == 0
+
+
+def test_help_installs_nothing_more(project):
+    run(project, "info")
+    assert "Setting up" not in run(project, "web", "--help").stdout
+
+
+def test_files_in_the_users_folder_are_not_taken_for_modules(project):
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "random.py").write_text("print('taken')")
+    (elsewhere / "edge_app.py").write_text("print('taken')")
+    assert "taken" not in run(project, "info", cwd=elsewhere).stdout
 
 
 def test_a_broken_off_install_is_made_anew(project):

@@ -69,3 +69,12 @@ def test_both_files_carry_the_same_decision():
     from edge_app.decision import read_decision
 
     assert read_decision(str(SHIPPED_KERAS)) == read_decision(str(SHIPPED_INT8))
+
+
+def test_readme_and_card_show_the_committed_figures():
+    datasets = json.loads(EVALUATION.read_text())["datasets"]
+    smoker, everyday = datasets["smoker"], datasets["stanford40"]["classes"]["NotSmoking"]
+    for name in ("README.md", "models/README.md"):
+        text = (ROOT / name).read_text()
+        assert f"accuracy | {smoker['accuracy']:.2%}".replace("%", " %") in text
+        assert f"false alarms | {1 - everyday['recall']:.1%}".replace("%", " %") in text

@@ -1,12 +1,16 @@
 """The page over HTTP, as its own client library drives it, and as the command starts it."""
 
+import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -17,29 +21,32 @@ gradio_client = pytest.importorskip("gradio_client", reason="needs gradio (requi
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The page as a user starts it; its URL."""
-    port = 17860
-    temporary = tmp_path_factory.mktemp("gradio")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edge_app", "web", "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "GRADIO_TEMP_DIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    temporary = tmp_path_factory.mktemp("temporary")
+    output = temporary.with_suffix(".txt")
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge_app", "web", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
     url = f"http://127.0.0.1:{port}/"
     for _ in range(120):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
+        if "Serving on" in output.read_text():
             break
-        except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.5)
+        assert process.poll() is None, output.read_text()
+        time.sleep(0.5)
     else:
         pytest.fail("the page did not start in a minute")
     yield url
-    process.terminate()
+    process.send_signal(signal.SIGINT)
     process.wait(timeout=20)
+    assert "Traceback" not in output.read_text()
+    assert list(temporary.iterdir()) == []  # nothing of the visitors is left behind
 
 
 @pytest.fixture
@@ -76,6 +83,26 @@ def test_what_is_no_picture_gets_a_friendly_message(client, tmp_path):
     (tmp_path / "notes.jpg").write_text("no picture")
     with pytest.raises(Exception, match="no picture in a known format"):
         classify(client, tmp_path / "notes.jpg")
+
+
+def test_only_uploaded_files_are_read(page, samples):
+    for path in (samples / "coffee.jpg", ROOT / "models" / "README.md", Path("/etc/passwd")):
+        request = urllib.request.Request(
+            f"{page}gradio_api/call/classify",
+            json.dumps({"data": [{"path": str(path)}]}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                event = json.load(response)["event_id"]
+            with urllib.request.urlopen(
+                f"{page}gradio_api/call/classify/{event}", timeout=10
+            ) as response:
+                answer = response.read().decode()
+        except urllib.error.HTTPError as error:
+            answer = f"event: error {error}"
+        assert "event: error" in answer
+        assert "NotSmoking" not in answer
 
 
 def test_the_page_asks_for_nothing_from_outside(page):

@@ -75,6 +75,8 @@ def main(
         examples = [example for folder in folders for example in find_examples(folder)]
     except DatasetError as error:
         raise click.BadParameter(str(error), param_hint="--data") from None
+    smoking_folders = {f"{e.dataset}/{e.group}" for e in examples if e.smoking}
+    click.echo(f"Smoking: {', '.join(sorted(smoking_folders))}; every other folder is not")
     for split in SPLITS:
         of_split = [e for e in examples if e.split == split]
         smoking = sum(e.smoking for e in of_split)

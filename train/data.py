@@ -17,6 +17,7 @@ the files' names: the same on every machine, and no class is left without its sh
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,13 +76,13 @@ def find_examples(folder: Path) -> list[Example]:
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder")
-    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    subfolders = _subfolders(folder)
     splits = {p: _SPLIT_NAMES[p.name.lower()] for p in subfolders if p.name.lower() in _SPLIT_NAMES}
 
     examples = []
     if splits:
         for split_folder, split in splits.items():
-            for class_folder in sorted(p for p in split_folder.iterdir() if p.is_dir()):
+            for class_folder in _subfolders(split_folder):
                 examples += _examples_of_class(class_folder, folder.name, split)
     elif subfolders:
         for class_folder in subfolders:
@@ -127,6 +128,10 @@ def load_pixels(
     return readable, pixels[: len(readable)]
 
 
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
     smoking = _plain(folder.name).startswith("smoking")
     paths = sorted(find_pictures(folder), key=_hash_of_name)
@@ -141,7 +146,7 @@ def _plain(name: str) -> str:
 
 
 def _hash_of_name(path: Path) -> str:
-    return hashlib.sha256(path.name.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()
 
 
 def _split_at(place: float) -> str:

@@ -48,6 +48,8 @@ def main(
 ) -> None:
     """Measures a .keras or .tflite model on labelled pictures (DATA: folders as for training).
 
+    A .keras model is given pixels from 0 to 255, so its preprocessing has to be inside its graph.
+
     Prints a table, and writes evaluation.json and plots.
     """
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -15,10 +16,15 @@ _RED, _GREEN, _WHITE, _BLACK = (60, 60, 230), (90, 180, 60), (255, 255, 255), (0
 
 
 def has_screen() -> bool:
-    """Whether a window can be opened here."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
+    """Whether a window can be opened here.
+
+    Where a screen is named but cannot be used, Qt ends the whole process, so a process of its own
+    tries it first.
+    """
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        return False  # OpenCV's wheels draw by way of X, also on Wayland
+    attempt = [sys.executable, "-c", "import cv2; cv2.namedWindow('attempt')"]
+    return subprocess.run(attempt, capture_output=True).returncode == 0
 
 
 def draw(pixels: np.ndarray, prediction: Prediction, frame_rate: float, alert: bool) -> np.ndarray:

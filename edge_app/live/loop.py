@@ -13,7 +13,7 @@ import click
 from edge_app.classifier import Classifier, Prediction
 from edge_app.imaging import from_frame
 from edge_app.live import display as window
-from edge_app.live.sources import Frame, open_frames
+from edge_app.live.sources import Frame, SourceLostError, open_frames
 
 _STATUS_SECONDS = 5.0
 
@@ -27,14 +27,14 @@ class Summary:
         dropped: frames that came while another one was at work.
         smoking: frames labelled with what is looked for.
         seconds: how long it ran.
-        interrupted: whether it was stopped before the source's end.
+        lost: whether a camera or stream was lost.
     """
 
     classified: int = 0
     dropped: int = 0
     smoking: int = 0
     seconds: float = 0.0
-    interrupted: bool = False
+    lost: bool = False
 
     def text(self) -> str:
         """The summary for people."""
@@ -90,7 +90,10 @@ def run_live(
                 if duration is not None and time.monotonic() - start >= duration:
                     break
         except KeyboardInterrupt:
-            summary.interrupted = True
+            pass  # how a live run ends
+        except SourceLostError as error:
+            summary.lost = True
+            click.echo(f"{source}: lost ({error})", err=True)
         finally:
             summary.seconds = time.monotonic() - start
             printer.end()

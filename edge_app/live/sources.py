@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ STALL_SECONDS = 10.0
 
 class SourceError(Exception):
     """A source that cannot be opened; the message names it and says what to do."""
+
+
+class SourceLostError(Exception):
+    """A camera or stream that gives no more frames."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,17 @@ def open_frames(source: str) -> Iterator[Frame]:
 
     Raises:
         SourceError: OpenCV is missing, or cannot open the source.
+        SourceLostError: later, from the iterator, when a camera or stream ends or stalls.
     """
-    is_file = not source.isdecimal() and "://" not in source
-    if is_file and not Path(source).exists():
+    is_path = not source.isdecimal() and "://" not in source
+    if is_path and not os.path.exists(source):
         raise SourceError(f"{source}: there is no such file")
     capture = _open(source)
-    return _every_frame(capture) if is_file else _newest_frames(capture)
+    return _every_frame(capture) if os.path.isfile(source) else _newest_frames(capture)
 
 
 def _open(source: str) -> Any:
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we say ourselves what is wrong
     try:
         import cv2
     except ImportError as error:
@@ -89,16 +95,17 @@ def _newest_frames(capture: Any) -> Iterator[Frame]:
     stopping = threading.Event()
 
     def read() -> None:
-        frame: Frame | None
-        for frame in _every_frame(capture):
-            if stopping.is_set():
-                return
+        try:
+            for frame in _every_frame(capture):
+                if stopping.is_set():
+                    return
+                with changed:
+                    newest[0] = frame
+                    changed.notify()
+        finally:
             with changed:
-                newest[0] = frame
+                stopping.set()
                 changed.notify()
-        with changed:
-            stopping.set()
-            changed.notify()
 
     reader = threading.Thread(target=read, name="capture", daemon=True)
     reader.start()
@@ -110,7 +117,7 @@ def _newest_frames(capture: Any) -> Iterator[Frame]:
                 )
                 frame, newest[0] = newest[0], None
             if frame is None:
-                return
+                raise SourceLostError("it ended, or gave no frame for too long")
             yield frame
     finally:
         stopping.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -12,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 from tqdm import tqdm
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
 from edge_app.scan.store import FileState, Store
 
@@ -76,18 +77,20 @@ def run_scan(folder: Path, db: Path, info: ModelInfo, workers: int | None = None
     folder = folder.resolve()
     with Store(db) as store:
         pictures = _new_pictures(folder, store, info, summary)
-        total = sum(1 for _ in find_pictures(folder))
-        with tqdm(total=total, desc="Scanning", unit="picture", disable=None) as bar:
+        with tqdm(desc="Scanning", unit="picture", disable=None) as bar:
             try:
+                bar.total = sum(1 for _ in find_pictures(folder))
                 for path, state, result in _classify_all(pictures, info, workers):
                     store.put(path, state, info, result)
                     _count(summary, path, info, result)
                     if time.monotonic() - last_commit > _COMMIT_SECONDS:
                         store.commit()
                         last_commit = time.monotonic()
-                    bar.set_postfix(smoking=summary.smoking, unreadable=summary.unreadable)
+                    bar.set_postfix(
+                        smoking=summary.smoking, unreadable=summary.unreadable, refresh=False
+                    )
                     bar.update(summary.scanned + summary.unreadable + summary.unchanged - bar.n)
-                bar.update(total - bar.n)
+                bar.update(bar.total - bar.n)
             except KeyboardInterrupt:
                 summary.interrupted = True
     summary.seconds = time.monotonic() - start
@@ -145,7 +148,7 @@ def _count(
 ) -> None:
     if isinstance(result, PictureError):
         summary.unreadable += 1
-        tqdm.write(f"{click.format_filename(path)}: {result}")
+        tqdm.write(f"{printable(path)}: {result}", file=sys.stderr)
     else:
         summary.scanned += 1
         summary.smoking += result.label == info.decision.label

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +59,8 @@ class Store:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            self._connection = sqlite3.connect(path)
+        with self._store_errors():
+            self._connection = sqlite3.connect(path, timeout=30)
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if version != SCHEMA_VERSION and (version or tables):
@@ -66,22 +68,27 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: cannot be used as a database ({error})") from None
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.commit()
-        self._connection.close()
+        try:
+            self.commit()
+        finally:
+            self._connection.close()
 
     def is_current(self, path: Path, state: FileState, info: ModelInfo) -> bool:
-        """Whether the picture is unchanged since this model scored it at this threshold."""
-        row = self._connection.execute(
-            "SELECT size, modified_ns, model, threshold FROM pictures WHERE path = ?",
-            (_name(path),),
-        ).fetchone()
+        """Whether the picture is unchanged since this model scored it at this threshold.
+
+        What could not be read is never current: the reason may be gone.
+        """
+        with self._store_errors():
+            row = self._connection.execute(
+                "SELECT size, modified_ns, model, threshold FROM pictures "
+                "WHERE path = ? AND error IS NULL",
+                (_name(path),),
+            ).fetchone()
         return row == (state.size, state.modified_ns, info.sha256, info.decision.threshold)
 
     def put(
@@ -89,27 +96,33 @@ class Store:
     ) -> None:
         """Writes what came of a picture, in place of what was there."""
         found = isinstance(result, Prediction)
-        self._connection.execute(
-            "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                _name(path),
-                state.size,
-                state.modified_ns,
-                result.label if found else None,
-                result.smoking if found else None,
-                info.decision.threshold,
-                info.sha256,
-                None if found else str(result),
-                datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            ),
-        )
+        with self._store_errors():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    _name(path),
+                    state.size,
+                    state.modified_ns,
+                    result.label if found else None,
+                    result.smoking if found else None,
+                    info.decision.threshold,
+                    info.sha256,
+                    None if found else str(result),
+                    datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                ),
+            )
 
     def commit(self) -> None:
         """Makes everything written so far last."""
-        try:
+        with self._store_errors():
             self._connection.commit()
+
+    @contextlib.contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: cannot be written ({error})") from None
+            raise StoreError(f"{self.path}: cannot be used as a database ({error})") from None
 
 
 def _name(path: Path) -> str:

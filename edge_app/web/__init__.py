@@ -1,13 +1,17 @@
 """The web page: upload a picture, see the class and its confidence, keep a history.
 
-Gradio is imported here and nowhere else. It is told to stay offline before it loads.
+Gradio is imported here and nowhere else. Before it loads, it is told to stay offline, and to keep
+what visitors upload in a folder of this process, which goes with it.
 """
 
 import os
+import tempfile
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+_uploads = tempfile.TemporaryDirectory(prefix="smoking-web-")  # removed at exit
+os.environ["GRADIO_TEMP_DIR"] = _uploads.name
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
 
-from edge_app.web.page import build_page, serve
+from edge_app.web.page import build_page, serve  # noqa: E402
 
 __all__ = ["build_page", "serve"]

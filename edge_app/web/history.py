@@ -1,34 +1,40 @@
-"""What one visitor has tried in this session: held in memory, gone with the session."""
+"""What one visitor has tried in this session: gone with the session."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
-
-from PIL import Image, ImageOps
+from pathlib import Path
 
 from edge_app.classifier import Prediction
+from edge_app.imaging import read_thumbnail
 
 MOST_ENTRIES = 50
 """The oldest entry makes room for the newest beyond this number."""
 
-_THUMBNAIL = (320, 320)
+_THUMBNAIL = 320
+"""Longer side in pixels."""
 
 
 @dataclass
 class History:
-    """A visitor's pictures, as thumbnails, with their results, newest first."""
+    """A visitor's pictures, as thumbnail files, with their results, newest first."""
 
-    entries: list[tuple[Image.Image, str]] = field(default_factory=list)
+    entries: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, path: str, prediction: Prediction) -> None:
-        """Keeps a thumbnail of the picture with its label and confidence."""
-        with Image.open(path) as image:
-            image.draft("RGB", _THUMBNAIL)
-            thumbnail = ImageOps.exif_transpose(image).convert("RGB")
-        thumbnail.thumbnail(_THUMBNAIL)
+    def add(self, path: str, prediction: Prediction, folder: Path) -> None:
+        """Keeps a thumbnail of the picture, in the folder, with its label and confidence."""
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".jpg", delete=False) as file:
+            read_thumbnail(path, _THUMBNAIL).save(file, "JPEG", quality=85)
         caption = f"{prediction.label} {prediction.confidence:.0%}"
-        self.entries = [(thumbnail, caption), *self.entries][:MOST_ENTRIES]
+        self.entries.insert(0, (file.name, caption))
+        self._forget(MOST_ENTRIES)
 
     def clear(self) -> None:
         """Forgets everything."""
-        self.entries = []
+        self._forget(0)
+
+    def _forget(self, kept: int) -> None:
+        for name, _ in self.entries[kept:]:
+            Path(name).unlink(missing_ok=True)
+        del self.entries[kept:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import gradio
 import gradio as gr
 
 from edge_app.classifier import Classifier
@@ -34,6 +35,17 @@ def build_page(classifier: Classifier) -> gr.Blocks:
     Its API has one endpoint, ``/classify``: a picture in, label, note and history out.
     """
 
+    uploads = Path(gradio.utils.get_upload_folder()).resolve()
+
+    def uploaded_file(payload: gradio.data_classes.ImageData | None) -> str | None:
+        # A visitor may send any path; only what was uploaded is read.
+        if payload is None:
+            return None
+        path = Path(payload.path or "").resolve()
+        if not path.is_relative_to(uploads):
+            raise gr.Error("Only uploaded pictures are read.", print_exception=False)
+        return str(path)
+
     def classify(path: str | None, history: History):
         if path is None:  # the picture was taken away
             return None, "", history.entries, history
@@ -43,7 +55,7 @@ def build_page(classifier: Classifier) -> gr.Blocks:
         except PictureError as error:
             raise gr.Error(f"This file {error}.", print_exception=False) from None
         elapsed_ms = (time.perf_counter() - start) * 1000
-        history.add(path, prediction)
+        history.add(path, prediction, uploads)
         other = next(n for n in classifier.info.metadata.labels if n != prediction.label)
         scores = {prediction.label: prediction.confidence, other: 1 - prediction.confidence}
         note = f"{prediction.label}: {prediction.confidence:.1%} ({elapsed_ms:.0f} ms)"
@@ -66,9 +78,9 @@ def build_page(classifier: Classifier) -> gr.Blocks:
                     label="Picture", sources=["upload", "webcam", "clipboard"], height=360
                 )
                 # The file as it was sent, read by our own reader, with its own error messages.
-                picture.preprocess = lambda payload: payload.path if payload else None
-                samples = [str(path) for path in find_pictures(_SAMPLES)]
-                if samples:
+                picture.preprocess = uploaded_file
+                if _SAMPLES.is_dir():
+                    samples = [str(path) for path in find_pictures(_SAMPLES)]
                     gr.Examples(samples, picture, label="Or try one of these")
             with gr.Column():
                 scores = gr.Label(label="Result")
@@ -108,8 +120,8 @@ def serve(classifier: Classifier, host: str, port: int) -> None:
     font = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
     mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
     page = build_page(classifier)
-    print(f"Serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
     page.launch(
+        prevent_thread_lock=True,
         server_name=host,
         server_port=port,
         share=False,
@@ -119,3 +131,5 @@ def serve(classifier: Classifier, host: str, port: int) -> None:
         theme=gr.themes.Soft(primary_hue="teal", font=font, font_mono=mono),
         css=_CSS,
     )
+    print(f"Serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
+    page.block_thread()
