@@ -64,10 +64,11 @@ def notebook_model(tmp_path_factory, crops):
     return path
 
 
-RESCALING = keras.layers.Rescaling(1 / 127.5, offset=-1)
+def rescaling(x):
+    return keras.layers.Rescaling(1 / 127.5, offset=-1)(x)
 
 
-def small_classifier(outputs: int = 1, activation: str = "sigmoid", rescale=RESCALING):
+def small_classifier(outputs: int = 1, activation: str = "sigmoid", rescale=rescaling):
     """A convolution with preprocessing inside or outside."""
     keras.utils.set_random_seed(5)
     pixels = keras.Input((SIZE, SIZE, 3))
@@ -221,8 +222,8 @@ def test_a_decision_goes_with_its_label_under_another_name(tmp_path):
     from convert.conversion import _decision_for
     from edge_app.decision import Decision, append_decision
 
-    with zipfile.ZipFile(tmp_path / "model.keras", "w"):
-        append_decision(str(tmp_path / "model.keras"), Decision(threshold=0.7, chosen="by hand"))
+    zipfile.ZipFile(tmp_path / "model.keras", "w").close()
+    append_decision(str(tmp_path / "model.keras"), Decision(threshold=0.7, chosen="by hand"))
     renamed = _decision_for(tmp_path / "model.keras", ("clean", "vaping"))
     assert renamed == Decision("vaping", 0.7, "by hand")
     kept = _decision_for(tmp_path / "model.keras", ("Smoking", "NotSmoking"))
