@@ -115,7 +115,8 @@ def canonicalize(
             without preprocessing in its graph; None for [-1, 1].
 
     Raises:
-        ConversionError: the preprocessing found is not the same for all channels.
+        ConversionError: the preprocessing found is not linear and the same for all channels, or
+            it cannot be told whether there is any.
     """
     findings = []
     prefix = _prefix(model)
@@ -132,10 +133,11 @@ def canonicalize(
             f"[0, 255] to [{low:g}, {high:g}]; it becomes the quantization of the input"
         )
     else:
-        if input_range is None and not _takes_pixels(_behind(model, prefix)):
+        first = _behind(model, prefix)
+        if input_range is None and not _takes_pixels(first):
             raise ConversionError(
-                f"{_behind(model, prefix).name} behind the input may change the pixels' range; "
-                "say with --input-range what values a black and a white pixel have"
+                f"{first.name if first else 'what stands'} behind the input may change the pixels' "
+                "range; say with --input-range what values a black and a white pixel have"
             )
         low, high = input_range or (-1.0, 1.0)
         why = "as you said" if input_range else "assumed, since its graph has no preprocessing"

@@ -77,6 +77,11 @@ class ModelInfo:
     quantization: tuple[float, int]
     runtime: str
 
+    @property
+    def other_label(self) -> str:
+        """The label that is not looked for."""
+        return next(name for name in self.metadata.labels if name != self.decision.label)
+
 
 class Classifier:
     """Runs a ``.tflite`` image classifier of two classes.
@@ -131,7 +136,6 @@ class Classifier:
         self._output = self._interpreter.get_output_details()[0]
         _check_contract(path, metadata, decision, self._input, self._output)
         self._index = metadata.labels.index(decision.label)
-        self._other_label = metadata.labels[1 - self._index]
         self._lock = threading.Lock()
         self.info = ModelInfo(
             path=path,
@@ -171,7 +175,7 @@ class Classifier:
         smoking = float(np.clip(scores[self._index], 0, 1))
         if smoking >= self.info.decision.threshold:
             return Prediction(self.info.decision.label, smoking, smoking)
-        return Prediction(self._other_label, 1 - smoking, smoking)
+        return Prediction(self.info.other_label, 1 - smoking, smoking)
 
     def _to_input(self, pixels: np.ndarray) -> np.ndarray:
         if self._input["dtype"] == np.uint8:

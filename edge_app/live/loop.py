@@ -23,6 +23,7 @@ class Summary:
     """What a live run did.
 
     Attributes:
+        label: the label looked for.
         classified: frames classified.
         dropped: frames that came while another one was at work.
         smoking: frames labelled with what is looked for.
@@ -30,6 +31,7 @@ class Summary:
         lost: whether a camera or stream was lost.
     """
 
+    label: str
     classified: int = 0
     dropped: int = 0
     smoking: int = 0
@@ -41,7 +43,7 @@ class Summary:
         rate = self.classified / self.seconds if self.seconds else 0.0
         return (
             f"{self.classified} frames classified in {self.seconds:.1f} s ({rate:.0f} a second), "
-            f"{self.dropped} dropped; Smoking in {self.smoking}"
+            f"{self.dropped} dropped; {self.label} in {self.smoking}"
         )
 
 
@@ -66,7 +68,7 @@ def run_live(
     if display == "window" and not with_window:
         click.echo("There is no screen; going on without a window.", err=True)
     printer = _Printer(classifier.info.decision.label)
-    summary = Summary()
+    summary = Summary(classifier.info.decision.label)
     last_number = -1
     with closing(open_frames(source)) as frames:
         if with_window:

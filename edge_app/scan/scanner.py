@@ -30,6 +30,7 @@ class Summary:
 
     Attributes:
         db: where the results are.
+        labels: the label looked for, and the other one.
         scanned: pictures classified in this run.
         smoking: how many of those are Smoking.
         unreadable: files that could not be read in this run.
@@ -39,6 +40,7 @@ class Summary:
     """
 
     db: Path
+    labels: tuple[str, str]
     scanned: int = 0
     smoking: int = 0
     unreadable: int = 0
@@ -51,7 +53,7 @@ class Summary:
         rate = self.scanned / self.seconds if self.seconds else 0.0
         return (
             f"{self.scanned} pictures scanned in {self.seconds:.1f} s ({rate:.0f} a second): "
-            f"{self.smoking} Smoking, {self.scanned - self.smoking} NotSmoking\n"
+            f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}\n"
             f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
             f"Results: {self.db}"
         )
@@ -72,7 +74,7 @@ def run_scan(folder: Path, db: Path, info: ModelInfo, workers: int | None = None
     Raises:
         edge_app.scan.StoreError: the database cannot be used.
     """
-    summary = Summary(db)
+    summary = Summary(db, (info.decision.label, info.other_label))
     start = last_commit = time.monotonic()
     folder = folder.resolve()
     with Store(db) as store:

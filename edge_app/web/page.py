@@ -56,8 +56,10 @@ def build_page(classifier: Classifier) -> gr.Blocks:
             raise gr.Error(f"This file {error}.", print_exception=False) from None
         elapsed_ms = (time.perf_counter() - start) * 1000
         history.add(path, prediction, uploads)
-        other = next(n for n in classifier.info.metadata.labels if n != prediction.label)
-        scores = {prediction.label: prediction.confidence, other: 1 - prediction.confidence}
+        scores = {
+            classifier.info.decision.label: prediction.smoking,
+            classifier.info.other_label: 1 - prediction.smoking,
+        }
         note = f"{prediction.label}: {prediction.confidence:.1%} ({elapsed_ms:.0f} ms)"
         return scores, note, history.entries, history
 
