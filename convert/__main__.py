@@ -67,7 +67,7 @@ def main(
     model_version: str,
     log: Path | None,
 ) -> None:
-    """Converts a Keras classifier of two classes to a full-integer .tflite file.
+    """Converts a Keras classifier of two classes to an integer .tflite file.
 
     The file says of itself what it is (labels, normalization, threshold), and the command prints
     how far it is from the Keras model on real pictures.

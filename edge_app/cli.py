@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from edge_app import __version__
-from edge_app.classifier import DEFAULT_MODEL, Classifier, ModelError
+from edge_app.classifier import DEFAULT_MODEL, Classifier
 from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
 from edge_app.runtime import RuntimeMissingError
@@ -213,5 +213,5 @@ def load_classifier(model: Path, threshold: float | None) -> Classifier:
     """Loads the model or ends the command with one clear line."""
     try:
         return Classifier(model, threshold=threshold)
-    except (ModelError, RuntimeMissingError, ValueError) as error:
+    except (ValueError, RuntimeMissingError) as error:  # a ModelError is a ValueError
         raise click.UsageError(str(error)) from None

@@ -33,14 +33,14 @@ REDUCED_DECODE = 2
 model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2, the
 result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py)."""
 
-_TURNS = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_270,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_90,),
+_TURNS = {  # how to undo each EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -171,8 +171,8 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _to_pixels(image: Image.Image, size: int) -> np.ndarray:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     pixels = _shrink(_on_white(image), size)
-    for turn in _TURNS.get(orientation, ()):
-        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
+    if orientation in _TURNS:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
     return pixels
 
 

@@ -127,28 +127,24 @@ class _Fields:
         return _Fields(self._table.Bytes, self._table.Indirect(self._at(place)))
 
     def tables(self, place: int) -> list[_Fields]:
-        if not self._at(place):
-            return []
-        offset = self._at(place) - self._table.Pos
-        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        start, length = self._vector(place)
         return [
             _Fields(self._table.Bytes, self._table.Indirect(start + 4 * i)) for i in range(length)
         ]
 
     def floats(self, place: int) -> tuple[float, ...]:
-        if not self._at(place):
-            return ()
-        offset = self._at(place) - self._table.Pos
-        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        start, length = self._vector(place)
         flags = flatbuffers.number_types.Float32Flags
         return tuple(float(self._table.Get(flags, start + 4 * i)) for i in range(length))
 
     def data(self, place: int) -> bytes:
-        if not self._at(place):
-            return b""
-        offset = self._at(place) - self._table.Pos
-        start, length = self._table.Vector(offset), self._table.VectorLen(offset)
+        start, length = self._vector(place)
         return self._table.Bytes[start : start + length]
+
+    def _vector(self, place: int) -> tuple[int, int]:
+        """Where the field's elements begin, and how many there are; none where it is not set."""
+        offset = self._table.Offset(4 + 2 * place)
+        return (self._table.Vector(offset), self._table.VectorLen(offset)) if offset else (0, 0)
 
 
 def _root(buffer: bytes) -> _Fields:

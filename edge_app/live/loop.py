@@ -67,7 +67,7 @@ def run_live(
     with_window = display != "none" and window.has_screen()
     if display == "window" and not with_window:
         click.echo("There is no screen; going on without a window.", err=True)
-    printer = _Printer(classifier.info.decision.label)
+    printer = _Printer()
     summary = Summary(classifier.info.decision.label)
     last_number = -1
     with closing(open_frames(source)) as frames:
@@ -107,8 +107,7 @@ def run_live(
 class _Printer:
     """A status line on a terminal; elsewhere a line at each change of label and now and then."""
 
-    def __init__(self, label: str):
-        self._label = label
+    def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=30)
         self._last_line = 0.0
         self._last_label: str | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import gradio
 import gradio as gr
 
 from edge_app.classifier import Classifier
@@ -32,12 +31,12 @@ _CSS = ".gradio-container {max-width: 1100px !important; margin: 0 auto !importa
 def build_page(classifier: Classifier) -> gr.Blocks:
     """Builds the page around a classifier.
 
-    Its API has one endpoint, ``/classify``: a picture in, label, note and history out.
+    Its API: ``/classify``, a picture in, scores, note and history out; ``/clear``, the history.
     """
 
-    uploads = Path(gradio.utils.get_upload_folder()).resolve()
+    uploads = Path(gr.utils.get_upload_folder()).resolve()
 
-    def uploaded_file(payload: gradio.data_classes.ImageData | None) -> str | None:
+    def uploaded_file(payload: gr.data_classes.ImageData | None) -> str | None:
         # A visitor may send any path; only what was uploaded is read.
         if payload is None:
             return None
