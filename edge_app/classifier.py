@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import os
 import struct
 import threading
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +37,21 @@ class Prediction:
         label: ``Smoking`` or ``NotSmoking``, by the model's threshold.
         confidence: score of that label, in [0, 1].
         smoking: P(Smoking), in [0, 1].
+        uncertain: whether the score is one at which the model is often wrong, as measured when
+            it was trained; False where the file does not say.
+        evidence: how much each cell of the picture speaks for Smoking, ``float32[rows, columns]``
+            in logits: positive for, negative against, their mean is the logit of ``smoking``
+            but for the model's bias. None where the model gives none.
 
-    >>> Prediction("Smoking", confidence=0.93, smoking=0.93)
-    Prediction(label='Smoking', confidence=0.93, smoking=0.93)
+    >>> Prediction("Smoking", confidence=0.93, smoking=0.93).uncertain
+    False
     """
 
     label: str
     confidence: float
     smoking: float
+    uncertain: bool = False
+    evidence: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("confidence", "smoking"):
@@ -66,6 +72,7 @@ class ModelInfo:
         input_dtype: as ``uint8``.
         quantization: scale and zero point of the input; (0.0, 0) for a float model.
         runtime: name and version of the interpreter.
+        evidence: rows and columns of the evidence map; None where the model gives none.
     """
 
     path: Path
@@ -76,6 +83,7 @@ class ModelInfo:
     input_dtype: str
     quantization: tuple[float, int]
     runtime: str
+    evidence: tuple[int, int] | None = None
 
     @property
     def other_label(self) -> str:
@@ -130,10 +138,10 @@ class Classifier:
         except _DAMAGE as error:
             raise ModelError(f"{path}: cannot be loaded, it may be damaged ({error})") from None
         if threshold is not None:
-            decision = dataclasses.replace(decision, threshold=threshold, chosen="by the user")
+            decision = decision.with_threshold(threshold)
 
         self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        self._output, self._evidence = _outputs(path, self._interpreter.get_output_details())
         _check_contract(path, metadata, decision, self._input, self._output)
         self._index = metadata.labels.index(decision.label)
         self._lock = threading.Lock()
@@ -146,6 +154,7 @@ class Classifier:
             input_dtype=np.dtype(self._input["dtype"]).name,
             quantization=self._input["quantization"],
             runtime=runtime,
+            evidence=self._evidence and tuple(int(n) for n in self._evidence["shape"][1:]),
         )
 
     def classify(self, source: Source) -> Prediction:
@@ -169,13 +178,17 @@ class Classifier:
         with self._lock:
             self._interpreter.set_tensor(self._input["index"], self._to_input(pixels)[None])
             self._interpreter.invoke()
-            scores = _dequantize(
-                self._interpreter.get_tensor(self._output["index"])[0], self._output
-            )
+            scores = self._get(self._output)
+            evidence = self._get(self._evidence) if self._evidence else None
+        decision = self.info.decision
         smoking = float(np.clip(scores[self._index], 0, 1))
-        if smoking >= self.info.decision.threshold:
-            return Prediction(self.info.decision.label, smoking, smoking)
-        return Prediction(self.info.other_label, 1 - smoking, smoking)
+        uncertain = decision.is_uncertain(smoking)
+        if smoking >= decision.threshold:
+            return Prediction(decision.label, smoking, smoking, uncertain, evidence)
+        return Prediction(self.info.other_label, 1 - smoking, smoking, uncertain, evidence)
+
+    def _get(self, tensor: dict) -> np.ndarray:
+        return _dequantize(self._interpreter.get_tensor(tensor["index"])[0], tensor)
 
     def _to_input(self, pixels: np.ndarray) -> np.ndarray:
         if self._input["dtype"] == np.uint8:
@@ -183,6 +196,16 @@ class Classifier:
         metadata = self.info.metadata
         values = (pixels - np.float32(metadata.mean)) / np.float32(metadata.std)
         return _quantize(values.astype(np.float32), self._input)
+
+
+def _outputs(path: Path, outputs: list[dict]) -> tuple[dict, dict | None]:
+    """Tells the scores ``[1, 2]`` from the evidence map ``[1, rows, columns]``, if there is one."""
+    scores = [output for output in outputs if len(output["shape"]) == 2]
+    maps = [output for output in outputs if len(output["shape"]) == 3]
+    if len(scores) != 1 or len(maps) > 1 or len(scores) + len(maps) != len(outputs):
+        shapes = ", ".join(str(list(map(int, output["shape"]))) for output in outputs)
+        raise ModelError(f"{path}: expected two scores [1, 2], found {shapes}")
+    return scores[0], maps[0] if maps else None
 
 
 def _check_contract(

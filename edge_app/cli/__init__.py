@@ -1,0 +1,34 @@
+"""The commands: a thin coat over the library, one module each."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+
+import click
+
+from edge_app import __version__
+from edge_app.cli.classify import classify
+from edge_app.cli.info import info
+from edge_app.cli.live import live
+from edge_app.cli.scan import scan
+from edge_app.cli.web import web
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Is the person in this picture smoking?
+
+    Runs on this machine alone: no network, no cloud.
+    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 130 stopped by Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the console cannot show
+            stream.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
+
+
+for command in (classify, scan, live, web, info):
+    main.add_command(command)

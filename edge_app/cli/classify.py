@@ -1,0 +1,52 @@
+"""``classify``: pictures and folders, a line each."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
+from edge_app.files import printable
+from edge_app.imaging import PictureError, find_pictures
+
+
+@click.command(epilog="Example: python -m edge_app classify picture.jpg folder --format jsonl")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True
+)
+@model_options
+def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float | None) -> None:
+    """Classifies pictures, and the pictures in folders.
+
+    A jsonl record holds: path, label, confidence, smoking, elapsed_ms, error.
+    """
+    classifier = load_classifier(model, threshold)
+    unreadable = 0
+    for path in (picture for given in paths for picture in find_pictures(given)):
+        start = time.perf_counter()
+        try:
+            prediction, error = classifier.classify(path), None
+        except PictureError as reason:
+            prediction, error = None, str(reason)
+            unreadable += 1
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        if form == "jsonl":
+            record = {
+                "path": str(path),
+                "label": prediction and prediction.label,
+                "confidence": prediction and round(prediction.confidence, 4),
+                "smoking": prediction and round(prediction.smoking, 4),
+                "elapsed_ms": round(elapsed_ms, 1),
+                "error": error,
+            }
+            click.echo(json.dumps(record))
+        elif prediction:
+            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}")
+        else:
+            click.echo(f"{printable(path)}: {error}", err=True)
+    sys.exit(SOME_UNREADABLE if unreadable else 0)
