@@ -14,6 +14,7 @@ from edge_app.imaging import find_pictures
 from edge_app.runtime import native_messages_to
 
 FEWEST_PICTURES = 16
+FORMATS = ("int8", "float16", "float32", "dynamic")
 
 
 @click.command(
@@ -29,7 +30,30 @@ FEWEST_PICTURES = 16
     help="A folder of pictures of the kind that the model will meet; several times for several.",
 )
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.tflite"
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.tflite; for --format all, a folder.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["int8", "float16", "float32", "dynamic", "all"]),
+    default="int8",
+    show_default=True,
+)
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add an evidence map as a second output: how much each cell speaks for the label.",
+)
+@click.option(
+    "--allow-loss", is_flag=True, help="Write an integer file that says something else, too."
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the proof as FILE.json and FILE.md.",
 )
 @click.option(
     "--pictures",
@@ -61,16 +85,21 @@ def main(
     model: Path,
     calibration: tuple[Path, ...],
     out: Path,
+    form: str,
+    explain: bool,
+    allow_loss: bool,
+    report: Path | None,
     pictures: int,
     labels: str,
     input_range: tuple[float, float] | None,
     model_version: str,
     log: Path | None,
 ) -> None:
-    """Converts a Keras classifier of two classes to an integer .tflite file.
+    """Converts a Keras classifier of two classes (.keras, .h5) to .tflite files.
 
-    The file says of itself what it is (labels, normalization, threshold), and the command prints
-    how far it is from the Keras model on real pictures.
+    A file says of itself what it is (labels, normalization, threshold), and the command proves on
+    real pictures how far it is from the Keras model. An integer file that gives more than 1 % of
+    them another label is not written.
     """
     names = tuple(label.strip() for label in labels.split(","))
     if len(names) != 2 or not all(names):
@@ -81,22 +110,35 @@ def main(
             f"found {len(paths)} pictures, expected at least {FEWEST_PICTURES}",
             param_hint="--calibration",
         )
+    if form == "all":
+        if out.exists() and not out.is_dir():
+            raise click.BadParameter(f"{out} is no folder", param_hint="--out")
+        outputs = {name: out / f"{model.stem}_{name}.tflite" for name in FORMATS}
+    elif out.suffix != ".tflite":
+        raise click.BadParameter(f"{out} does not end in .tflite", param_hint="--out")
+    else:
+        outputs = {form: out}
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
 
     # What TensorFlow's native code writes to stderr alarms without a reason; it goes to a file.
     log_file = log or Path(tempfile.mkstemp(prefix="convert-", suffix=".log")[1])
     with native_messages_to(log_file):
         from convert.canonical import ConversionError
         from convert.conversion import convert
+        from convert.proof import to_table, write_report
 
         try:
             result = convert(
                 model,
                 paths,
-                out,
+                outputs,
                 labels=names,
                 input_range=input_range,
                 version=model_version,
                 count=pictures,
+                explain=explain,
+                allow_loss=allow_loss,
                 say=click.echo,
             )
         except ConversionError as error:
@@ -108,13 +150,12 @@ def main(
     if failure:
         raise click.ClickException(str(failure))
 
-    click.echo(f"Wrote {out} ({result.size / 1e6:.2f} MB). Against the Keras model:")
-    for name, part in (("calibration", result.calibration), ("unseen", result.unseen)):
-        click.echo(
-            f"  {name:<12}{part.pictures:>4} pictures, {part.flips} other labels, "
-            f"difference of P({result.label}): mean {part.mean_difference:.4f}, "
-            f"largest {part.max_difference:.4f}"
-        )
+    for path in result.files.values():
+        click.echo(f"Wrote {path}")
+    click.echo(f"P({result.label}) against that of the Keras model:\n\n{to_table(result.proofs)}")
+    if report:
+        write_report(report, model.name, result.proofs)
+        click.echo(f"Wrote {report.with_suffix('.json')} and {report.with_suffix('.md').name}.")
 
 
 if __name__ == "__main__":

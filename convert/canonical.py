@@ -27,6 +27,9 @@ class CanonicalModel:
     Attributes:
         features: float32 ``[n, size, size, 3]`` in [low, high] to what the last dense layer
             takes, float32 ``[n, features]``.
+        feature_map: to what is averaged over the picture to give these,
+            float32 ``[n, rows, columns, features]``; None where something else stands before
+            the last dense layer.
         head: the last dense layer, with two scores that sum to 1.
         original: the model as it was loaded.
         size: side of the input in pixels.
@@ -37,6 +40,7 @@ class CanonicalModel:
     """
 
     features: keras.Model
+    feature_map: keras.Model | None
     head: Head
     original: keras.Model
     size: int
@@ -156,11 +160,13 @@ def canonicalize(
     pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
     dense = _last_dense(model)
     # The layer is shared with the original model; its last node is the one in the clone.
-    features = keras.Model(clone.inputs[0], dense._inbound_nodes[-1].input_tensors[0])
+    taken = dense._inbound_nodes[-1].input_tensors[0]
+    averaged = _averaged(taken)
     if dense.units == 1:
         findings.append("one sigmoid output: made two scores, 1 - p and p")
     return CanonicalModel(
-        features=keras.Model(pixels, features(pixels, training=False)),
+        features=_inference(clone.inputs[0], taken, pixels),
+        feature_map=None if averaged is None else _inference(clone.inputs[0], averaged, pixels),
         head=Head.from_dense(*dense.get_weights()),
         original=model,
         size=int(pixels.shape[1]),
@@ -253,6 +259,25 @@ def _last_dense(model: keras.Model) -> keras.layers.Dense | None:
     if isinstance(last, keras.layers.Activation) and isinstance(before, keras.layers.Dense):
         last = before if before.activation.__name__ == "linear" else None
     return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
+
+
+def _averaged(features: keras.KerasTensor) -> keras.KerasTensor | None:
+    """What global average pooling makes these features of; None where they come otherwise."""
+    while True:
+        operation, node, _ = features._keras_history
+        inputs = operation._inbound_nodes[node].input_tensors
+        if isinstance(operation, keras.layers.GlobalAveragePooling2D):
+            return inputs[0] if operation.data_format == "channels_last" else None
+        if not isinstance(operation, keras.layers.Dropout):
+            return None
+        features = inputs[0]
+
+
+def _inference(
+    start: keras.KerasTensor, end: keras.KerasTensor, pixels: keras.KerasTensor
+) -> keras.Model:
+    """The part of a graph from one tensor to another as it is in use, behind a new input."""
+    return keras.Model(pixels, keras.Model(start, end)(pixels, training=False))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""The whole conversion: load, simplify, quantize, describe, compare."""
+"""The whole conversion: load, simplify, quantize, correct, describe, prove."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import sys
@@ -13,16 +14,26 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convert.canonical import ConversionError, canonicalize, check_same, load_classifier
+from convert.canonical import (
+    CanonicalModel,
+    ConversionError,
+    canonicalize,
+    check_same,
+    load_classifier,
+)
+from convert.head import append_head
+from convert.layers import correct_biases, layer_errors
 from convert.metadata import add_metadata
-from convert.proof import Agreement, compare
-from convert.quantize import to_int8
-from edge_app import Classifier, PictureError
+from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, prove
+from convert.quantize import to_tflite
+from edge_app import PictureError
 from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file
 from edge_app.imaging import read_pixels
 
 LABELS = ("NotSmoking", "Smoking")
+RANGE_PICTURES = 48
+BIAS_PICTURES = 96
 
 
 @dataclass(frozen=True)
@@ -30,77 +41,136 @@ class Conversion:
     """What came of a conversion.
 
     Attributes:
-        size: of the file, in bytes.
         label: the label that is looked for.
-        calibration: how far the file is from the Keras model on the pictures it was calibrated on.
-        unseen: the same on as many others.
+        files: the files that were written, by format.
+        proofs: what was measured of each.
     """
 
-    size: int
     label: str
-    calibration: Agreement
-    unseen: Agreement
+    files: dict[str, Path]
+    proofs: tuple[FileProof, ...]
 
 
 def convert(
     model: Path,
     pictures: Sequence[Path],
-    out: Path,
+    outputs: dict[str, Path],
     *,
     labels: tuple[str, str] = LABELS,
     input_range: tuple[float, float] | None = None,
     version: str = "1.0.0",
     count: int = 200,
+    explain: bool = False,
+    allow_loss: bool = False,
     say: Callable[[str], None] = print,
 ) -> Conversion:
-    """Converts a Keras classifier of two classes to an integer ``.tflite`` file.
+    """Converts a Keras classifier of two classes to ``.tflite`` files and proves them.
 
     Args:
-        model: a ``.keras`` file.
+        model: a ``.keras`` or a legacy ``.h5`` file.
         pictures: of the kind that the model will meet; calibration takes evenly from their folders.
-        out: the file to write, whole or not at all.
+        outputs: the files to write, by format (`convert.quantize.FORMATS`). All of them appear
+            whole, or none does.
         labels: the two classes, in the order of the model's output.
         input_range: values of a black and a white pixel that the model expects, where its
             preprocessing is outside its graph; None for [-1, 1].
         version: of the model, for its metadata.
         count: calibrate on so many pictures, and compare on as many others.
+        explain: whether to add an evidence map as a second output.
+        allow_loss: whether to write an integer file that is too far from the Keras model.
         say: takes a line for the user.
 
     Raises:
-        ConversionError: the model is missing or of a kind that is not converted.
+        ConversionError: the model is missing or of a kind that is not converted, or the integer
+            file says something else than the model.
     """
     canonical = canonicalize(load_classifier(model), input_range)
     for finding in canonical.findings:
         say(f"  {finding}")
+    if explain and canonical.feature_map is None:
+        raise ConversionError(
+            f"{model}: an evidence map needs global average pooling right before the last dense "
+            "layer, so that each cell's share of the score can be told; convert without --explain"
+        )
     order = take_evenly(pictures)
     count = min(count, len(order) // 2)
     calibrating = _read(order[:count], canonical.size)
     unseen = _read(order[count : 2 * count], canonical.size)
     say(f"  the simplified graph says the same, to within {check_same(canonical, unseen[:32]):.1e}")
 
-    say(f"Quantizing with {len(calibrating)} calibration pictures...")
     decision = _decision_for(model, labels)
-    content = add_metadata(
-        to_int8(canonical, calibrating),
-        name=canonical.original.name,
-        version=version,
-        description=f"Is the person in this picture smoking? Integer version of {model.name}.",
-        labels=labels,
-        mean=-canonical.low * 255 / (canonical.high - canonical.low),
-        std=255 / (canonical.high - canonical.low),
-        decision=decision,
+    parts = []
+    for pixels in (calibrating, unseen):
+        expected = canonical.original_scores(pixels)  # of the second label
+        parts.append((pixels, 1 - expected if decision.label == labels[0] else expected))
+
+    proofs = []
+    with contextlib.ExitStack() as files:
+        for form, out in outputs.items():
+            say(f"Converting to {form} with {len(calibrating)} calibration pictures...")
+            network = _network(canonical, form, calibrating, explain)
+            partial = files.enter_context(whole_file(out))
+
+            def write(note: str, form=form, network=network, partial=partial) -> None:
+                content = add_metadata(
+                    append_head(network, canonical.head, explain),
+                    name=canonical.original.name,
+                    version=version,
+                    description=(
+                        f"Is the person in this picture smoking? {form} version of "
+                        f"{model.name}.{note}"
+                    ),
+                    labels=labels,
+                    mean=-canonical.low * 255 / (canonical.high - canonical.low),
+                    std=255 / (canonical.high - canonical.low),
+                    decision=decision,
+                    explain=explain,
+                )
+                partial.write_bytes(content)
+
+            write("")
+            proof = prove(form, partial, parts)
+            proofs.append(proof)
+            if form == "int8" and not proof.unseen.is_enough:
+                loss = _describe_loss(canonical, network, proof, calibrating, explain)
+                if not allow_loss:
+                    raise ConversionError(f"{model}: {loss}")
+                say(f"  written all the same: {loss}")
+                write(f" Lossy: {proof.unseen.flips} of {proof.unseen.pictures} labels differ.")
+    return Conversion(decision.label, dict(outputs), tuple(proofs))
+
+
+def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray, explain: bool) -> bytes:
+    """All but the last dense layer, in a format; the integers' systematic errors corrected."""
+    if form != "int8":
+        return to_tflite(canonical, form, explain=explain)
+    # Ranges grow with the pictures they are read off, and with them the steps: some are enough.
+    integer = to_tflite(canonical, form, calibrating[:RANGE_PICTURES], explain=explain)
+    original = to_tflite(canonical, "float32", explain=explain)
+    pixels = calibrating[:BIAS_PICTURES]
+    return correct_biases(integer, original, pixels, canonical.low, canonical.high)
+
+
+def _describe_loss(
+    canonical: CanonicalModel,
+    network: bytes,
+    proof: FileProof,
+    calibrating: np.ndarray,
+    explain: bool,
+) -> str:
+    original = to_tflite(canonical, "float32", explain=explain)
+    errors = layer_errors(network, original, calibrating[:8], canonical.low, canonical.high)
+    worst = sorted(errors, key=lambda layer: -layer.error)[:5]
+    unseen = proof.unseen
+    return (
+        f"the int8 file says something else: {unseen.flips} of {unseen.pictures} unseen pictures "
+        f"get another label (at most {MOST_FLIPS:.0%} may), mean difference "
+        f"{unseen.mean_difference:.4f} (at most {MOST_DIFFERENCE:g}). Most is lost in "
+        + ", ".join(f"{layer.name} ({layer.error:.0%})" for layer in worst)
+        + ". Try calibration pictures that are more like those it will meet, of both classes "
+        "alike, or more of them; --format float16 loses next to nothing; --allow-loss writes "
+        "it all the same."
     )
-    with whole_file(out) as partial:
-        partial.write_bytes(content)
-        classifier = Classifier(partial)
-        agreements = []
-        for part in (calibrating, unseen):
-            expected = canonical.original_scores(part)  # of the second label
-            if decision.label == labels[0]:
-                expected = 1 - expected
-            scores = [classifier.classify_pixels(picture).smoking for picture in part]
-            agreements.append(compare(expected, np.array(scores), decision.threshold))
-    return Conversion(len(content), decision.label, *agreements)
 
 
 def _decision_for(model: Path, labels: tuple[str, str]) -> Decision:

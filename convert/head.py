@@ -37,66 +37,131 @@ class Head:
         return cls(kernel.astype(np.float32), bias.astype(np.float32))
 
 
-def append_head(model: bytes, head: Head) -> bytes:
+def append_head(model: bytes, head: Head, explain: bool = False) -> bytes:
     """Adds the layer behind the output of a model.
 
     Args:
-        model: the bytes of a ``.tflite`` file with one output, ``float32[1, features]``.
+        model: the bytes of a ``.tflite`` file with one output, ``float32[1, features]``, or with
+            ``explain`` the last feature map, ``float32[1, rows, columns, features]``.
         head: the layer.
+        explain: whether to add an evidence map as a second output. The average pooling then goes
+            behind the dense layer, which for linear layers is the same: each cell of the map gets
+            its own logits, and their mean plus the bias is the logit of the picture. (This is
+            the class activation map of Zhou and others, 2016, without the upscaling.)
 
     Returns:
-        The bytes of a ``.tflite`` file with the output ``float32[1, 2]``.
+        The bytes of a ``.tflite`` file with the output ``scores`` ``float32[1, 2]``, and with
+        ``explain`` a second one, ``evidence`` ``float32[1, rows, columns]``.
     """
-    file = tflite.ModelT.InitFromPackedBuf(model, 0)
-    graph = file.subgraphs[0]
-
-    def add_tensor(name: str, shape: list[int], values: np.ndarray | None = None) -> int:
-        buffer = tflite.BufferT()
-        if values is not None:
-            buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
-        file.buffers.append(buffer)
-        tensor = tflite.TensorT()
-        tensor.name, tensor.shape, tensor.type = name, shape, tflite.TensorType.FLOAT32
-        tensor.buffer = len(file.buffers) - 1
-        graph.tensors.append(tensor)
-        return len(graph.tensors) - 1
-
-    def add_operator(code: int, inputs: list[int], output: int, kind: int, options: object) -> None:
-        operator_code = tflite.OperatorCodeT()
-        operator_code.builtinCode = operator_code.deprecatedBuiltinCode = code
-        operator_code.version = 1
-        file.operatorCodes.append(operator_code)
-        operator = tflite.OperatorT()
-        operator.opcodeIndex = len(file.operatorCodes) - 1
-        operator.inputs, operator.outputs = inputs, [output]
-        operator.builtinOptionsType, operator.builtinOptions = kind, options
-        graph.operators.append(operator)
-
+    graph = _Graph(model)
     features = graph.outputs[0]
-    kernel = add_tensor("head/kernel", [2, len(head.kernel)], head.kernel.T)
-    bias = add_tensor("head/bias", [2], head.bias)
-    logits = add_tensor("head/logits", [1, 2])
-    scores = add_tensor("scores", [1, 2])
-    softmax = tflite.SoftmaxOptionsT()
-    softmax.beta = 1.0
-    add_operator(
-        tflite.BuiltinOperator.FULLY_CONNECTED,
-        [features, kernel, bias],
-        logits,
-        tflite.BuiltinOptions.FullyConnectedOptions,
-        tflite.FullyConnectedOptionsT(),
-    )
-    add_operator(
-        tflite.BuiltinOperator.SOFTMAX,
-        [logits],
-        scores,
-        tflite.BuiltinOptions.SoftmaxOptions,
-        softmax,
-    )
-    graph.outputs = [scores]
-    for signature in file.signatureDefs or []:
-        for output in signature.outputs:
-            output.tensorIndex = scores
-    builder = flatbuffers.Builder(len(model) + 65536)
-    builder.Finish(file.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    if explain:
+        _, rows, columns, _ = graph.shape(features)
+        cells = graph.fully_connected(features, head.kernel, name="head/cells", rows=rows * columns)
+        logits = graph.add(graph.mean_of_rows(cells, "head/mean"), head.bias, "head/logits")
+        evidence = graph.reshape(
+            graph.fully_connected(
+                features,
+                head.kernel[:, 1:] - head.kernel[:, :1],
+                name="head/evidence",
+                rows=rows * columns,
+            ),
+            [1, rows, columns],
+            "evidence",
+        )
+        return graph.finish([graph.softmax(logits, "scores"), evidence])
+    logits = graph.fully_connected(features, head.kernel, head.bias, name="head/logits")
+    return graph.finish([graph.softmax(logits, "scores")])
+
+
+class _Graph:
+    """A ``.tflite`` file that grows: each method adds an operator and returns its output."""
+
+    def __init__(self, model: bytes):
+        self._file = tflite.ModelT.InitFromPackedBuf(model, 0)
+        self._graph = self._file.subgraphs[0]
+        self._length = len(model)
+        self.outputs = list(self._graph.outputs)
+
+    def shape(self, tensor: int) -> list[int]:
+        return [int(n) for n in self._graph.tensors[tensor].shape]
+
+    def fully_connected(
+        self,
+        features: int,
+        kernel: np.ndarray,
+        bias: np.ndarray | None = None,
+        *,
+        name: str,
+        rows: int = 1,
+    ) -> int:
+        inputs = [features, self._constant(f"{name}/kernel", kernel.T.astype("<f4"))]
+        # An optional input that is not there has the number -1.
+        inputs.append(-1 if bias is None else self._constant(f"{name}/bias", bias.astype("<f4")))
+        return self._operator(
+            "FULLY_CONNECTED",
+            inputs,
+            [rows, kernel.shape[1]],
+            name,
+            tflite.FullyConnectedOptionsT(),
+        )
+
+    def mean_of_rows(self, tensor: int, name: str) -> int:
+        axis = self._constant(f"{name}/axis", np.array([0], "<i4"))
+        options = tflite.ReducerOptionsT()
+        options.keepDims = True
+        return self._operator("MEAN", [tensor, axis], [1, self.shape(tensor)[1]], name, options)
+
+    def add(self, tensor: int, values: np.ndarray, name: str) -> int:
+        inputs = [tensor, self._constant(f"{name}/values", values[None].astype("<f4"))]
+        return self._operator("ADD", inputs, self.shape(tensor), name, tflite.AddOptionsT())
+
+    def reshape(self, tensor: int, shape: list[int], name: str) -> int:
+        options = tflite.ReshapeOptionsT()
+        options.newShape = shape
+        inputs = [tensor, self._constant(f"{name}/shape", np.array(shape, "<i4"))]
+        return self._operator("RESHAPE", inputs, shape, name, options)
+
+    def softmax(self, tensor: int, name: str) -> int:
+        options = tflite.SoftmaxOptionsT()
+        options.beta = 1.0
+        return self._operator("SOFTMAX", [tensor], self.shape(tensor), name, options)
+
+    def finish(self, outputs: list[int]) -> bytes:
+        """The bytes of the file with these outputs."""
+        self._graph.outputs = outputs
+        self._file.signatureDefs = []  # of the outputs there were
+        builder = flatbuffers.Builder(self._length + 65536)
+        builder.Finish(self._file.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _constant(self, name: str, values: np.ndarray) -> int:
+        kind = tflite.TensorType.INT32 if values.dtype.kind == "i" else tflite.TensorType.FLOAT32
+        buffer = tflite.BufferT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        self._file.buffers.append(buffer)
+        return self._tensor(name, list(values.shape), kind, len(self._file.buffers) - 1)
+
+    def _tensor(self, name: str, shape: list[int], kind: int, buffer: int = 0) -> int:
+        tensor = tflite.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, kind, buffer
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def _operator(
+        self, code: str, inputs: list[int], shape: list[int], name: str, options: object
+    ) -> int:
+        operator_code = tflite.OperatorCodeT()
+        operator_code.builtinCode = getattr(tflite.BuiltinOperator, code)
+        operator_code.deprecatedBuiltinCode = operator_code.builtinCode
+        operator_code.version = 1
+        self._file.operatorCodes.append(operator_code)
+        operator = tflite.OperatorT()
+        operator.opcodeIndex = len(self._file.operatorCodes) - 1
+        operator.inputs = inputs
+        operator.outputs = [self._tensor(name, shape, tflite.TensorType.FLOAT32)]
+        kind = type(options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(tflite.BuiltinOptions, kind)
+        operator.builtinOptions = options
+        self._graph.operators.append(operator)
+        return operator.outputs[0]

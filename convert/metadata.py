@@ -31,6 +31,7 @@ def add_metadata(
     mean: float,
     std: float,
     decision: Decision,
+    explain: bool = False,
 ) -> bytes:
     """Returns the model with metadata, label file and decision inside.
 
@@ -43,18 +44,22 @@ def add_metadata(
         mean: subtracted from pixels 0..255.
         std: what the difference is divided by.
         decision: which label is looked for, and its threshold.
+        explain: whether the model has an evidence map as its second output.
     """
-    metadata = _build_metadata(name, version, description, mean, std)
+    metadata = _build_metadata(name, version, description, mean, std, explain)
     described = _embed(model, metadata)
     archive = io.BytesIO(described)
     with zipfile.ZipFile(archive, "a") as members:
         # Stored, not deflated: MediaPipe maps the label file straight from the model's bytes.
-        members.writestr(LABEL_FILE, "".join(f"{label}\n" for label in labels))
-        members.writestr(MEMBER, decision.to_json())
+        # A ZipInfo carries no time of writing, so that the same conversion gives the same bytes.
+        members.writestr(zipfile.ZipInfo(LABEL_FILE), "".join(f"{label}\n" for label in labels))
+        members.writestr(zipfile.ZipInfo(MEMBER), decision.to_json())
     return archive.getvalue()
 
 
-def _build_metadata(name: str, version: str, description: str, mean: float, std: float) -> bytes:
+def _build_metadata(
+    name: str, version: str, description: str, mean: float, std: float, explain: bool
+) -> bytes:
     pixels = schema.TensorMetadataT()
     pixels.name = "image"
     pixels.description = "RGB picture, stretched to a square"
@@ -84,6 +89,17 @@ def _build_metadata(name: str, version: str, description: str, mean: float, std:
     graph = schema.SubGraphMetadataT()
     graph.inputTensorMetadata = [pixels]
     graph.outputTensorMetadata = [scores]
+    if explain:
+        evidence = schema.TensorMetadataT()
+        evidence.name = "evidence"
+        evidence.description = (
+            "how much each cell of the picture speaks for the second label, in logits; "
+            "the mean plus the bias of the model is the logit of its score"
+        )
+        evidence.content = schema.ContentT()
+        evidence.content.contentPropertiesType = schema.ContentProperties.FeatureProperties
+        evidence.content.contentProperties = schema.FeaturePropertiesT()
+        graph.outputTensorMetadata.append(evidence)
     model = schema.ModelMetadataT()
     model.name = name
     model.version = version

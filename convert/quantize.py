@@ -1,47 +1,73 @@
-"""Keras to TFLite: weights and activations in 8 bits, uint8 pixels in, two float scores out."""
+"""Keras to TFLite, in any of the formats, without the last dense layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from convert.canonical import CanonicalModel, ConversionError
-from convert.head import append_head
+
+FORMATS = ("int8", "float16", "float32", "dynamic")
+"""What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""
 
 
-def to_int8(canonical: CanonicalModel, calibration: np.ndarray) -> bytes:
-    """Converts to an integer model; only the last dense layer stays in float.
+def to_tflite(
+    canonical: CanonicalModel,
+    form: str,
+    calibration: np.ndarray | None = None,
+    *,
+    explain: bool = False,
+) -> bytes:
+    """Converts all but the last dense layer.
 
     Args:
         canonical: the model.
+        form: one of `FORMATS`.
         calibration: pictures ``uint8[n, size, size, 3]`` that the ranges of the activations are
-            read off.
+            read off; for int8 only.
+        explain: whether to stop at the feature map, before the pooling.
 
     Returns:
-        The bytes of a ``.tflite`` file without metadata: input uint8, where the quantization
-        parameters are the map from 0..255 to [low, high]; output float32.
+        The bytes of a ``.tflite`` file without metadata. The input is float32 in [low, high]; for
+        int8, uint8 whose quantization parameters are the map from 0..255 to [low, high]. The
+        output is float32, ``[1, features]`` or ``[1, rows, columns, features]``.
 
     Raises:
-        ConversionError: the input did not get the quantization that it has to have.
+        ConversionError: an operation has no integer version, or the input did not get the
+            quantization that it has to have.
     """
+    network = canonical.feature_map if explain else canonical.features
     # Without a trackable object, the converter freezes the variables of the function into
     # constants; with the Keras 3 model it leaves them as variables that nothing initializes.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete_function(canonical)])
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: _samples(canonical, calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.float32
-    model = converter.convert()
-    _check_input(model, canonical)
-    return append_head(model, canonical.head)
+    function = _concrete_function(network, canonical.size)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    if form != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if form == "int8":
+        converter.representative_dataset = lambda: _samples(canonical, calibration)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.float32
+    try:
+        model = converter.convert()
+    except Exception as error:  # The converter raises whatever its passes raise.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConversionError(
+            f"TensorFlow's converter cannot make {form} of it: {reason}"
+        ) from error
+    if form == "int8":
+        _check_input(model, canonical)
+    return model
 
 
-def _concrete_function(canonical: CanonicalModel):
-    spec = tf.TensorSpec([1, canonical.size, canonical.size, 3], tf.float32, name="pixels")
-    function = tf.function(lambda pixels: canonical.features(pixels, training=False))
+def _concrete_function(network: keras.Model, size: int):
+    spec = tf.TensorSpec([1, size, size, 3], tf.float32, name="pixels")
+    function = tf.function(lambda pixels: network(pixels, training=False))
     return function.get_concrete_function(spec)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from convert.canonical import ConversionError, canonicalize, load_classifier
 from convert.conversion import take_evenly
+from convert.quantize import FORMATS
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 from train.augment import augment
@@ -85,7 +86,10 @@ def pictures(dataset) -> np.ndarray:
 
 def test_the_notebooks_model_is_converted_and_agrees(notebook_model, crops, tmp_path):
     out = tmp_path / "model.tflite"
-    result = run_module("convert", notebook_model, "--calibration", crops, "--out", out)
+    # These crops lie around the threshold, where integers give some of them the other label.
+    result = run_module(
+        "convert", notebook_model, "--calibration", crops, "--out", out, "--allow-loss"
+    )
     assert result.returncode == 0, result.stderr
     assert "augmentation taken out: data_augmentation" in result.stdout
     assert "maps [0, 255] to [-1, 1]" in result.stdout
@@ -98,7 +102,6 @@ def test_the_notebooks_model_is_converted_and_agrees(notebook_model, crops, tmp_
     expected = original.predict(pixels.astype(np.float32), verbose=0)[:, 0]
     assert np.ptp(expected) > 0.5
     scores = np.array([classifier.classify_pixels(picture).smoking for picture in pixels])
-    # These crops lie around the threshold, where integers move a score the most.
     assert np.abs(scores - expected).mean() < 0.05
     assert np.corrcoef(scores, expected)[0, 1] > 0.98
 
@@ -136,6 +139,116 @@ def save(model: keras.Model, path) -> None:
     return path
 
 
+def small_mobilenet(size: int = 160, alpha: float = 0.35) -> keras.Model:
+    """A narrow backbone with random weights, scaled so that scores differ between pictures."""
+    keras.utils.set_random_seed(7)
+    pixels = keras.Input((size, size, 3))
+    backbone = keras.applications.MobileNetV2(
+        include_top=False, input_shape=(size, size, 3), alpha=alpha, weights=None
+    )
+    x = keras.layers.GlobalAveragePooling2D()(backbone(rescaling(pixels), training=False))
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+def test_every_format_of_another_width_and_size_explains_and_agrees(dataset, tmp_path):
+    model, out = save(small_mobilenet(), tmp_path / "narrow.keras"), tmp_path / "files"
+    result = run_module(
+        *("convert", model, "--calibration", dataset, "--out", out, "--format", "all"),
+        *("--explain", "--report", tmp_path / "proof"),
+    )
+    assert result.returncode == 0, result.stderr
+    proof = json.loads((tmp_path / "proof.json").read_text())
+    assert [file["format"] for file in proof["files"]] == list(FORMATS)
+    assert all(file["unseen"]["flips"] == 0 for file in proof["files"])
+    assert "| int8" in (tmp_path / "proof.md").read_text()
+
+    loaded = load_classifier(model)
+    bias = float(loaded.layers[-1].get_weights()[1][0])
+    for form in FORMATS:
+        classifier = Classifier(out / f"narrow_{form}.tflite")
+        assert classifier.info.size == 160
+        assert classifier.info.evidence == (5, 5)
+        assert classifier.info.input_dtype == ("uint8" if form == "int8" else "float32")
+        for picture in list(find_pictures(dataset))[:4]:
+            prediction = classifier.classify(picture)
+            logit = float(prediction.evidence.mean()) + bias
+            assert 1 / (1 + np.exp(-logit)) == pytest.approx(prediction.smoking, abs=1e-5)
+            pixels = read_pixels(picture, 160)[None].astype(np.float32)
+            expected = float(loaded.predict(pixels, verbose=0)[0, 0])
+            assert prediction.smoking == pytest.approx(expected, abs=0.02)
+
+
+def test_the_same_conversion_gives_the_same_bytes(dataset, tmp_path):
+    model = save(small_classifier(), tmp_path / "small.keras")
+    for name in ("one.tflite", "two.tflite"):
+        result = run_module("convert", model, "--calibration", dataset, "--out", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "one.tflite").read_bytes() == (tmp_path / "two.tflite").read_bytes()
+
+
+def test_an_evidence_map_is_refused_where_the_head_does_not_allow_it(
+    notebook_model, crops, tmp_path
+):
+    out = tmp_path / "model.tflite"
+    result = run_module(
+        "convert", notebook_model, "--calibration", crops, "--out", out, "--explain"
+    )
+    assert result.returncode == 1
+    assert "needs global average pooling right before the last dense layer" in result.stderr
+    assert not out.exists()
+
+
+def test_a_legacy_h5_file_is_converted(dataset, tmp_path):
+    model, out = save(small_classifier(), tmp_path / "old.h5"), tmp_path / "model.tflite"
+    result = run_module("convert", model, "--calibration", dataset, "--out", out)
+    assert result.returncode == 0, result.stderr
+    expected = load_classifier(model).predict(pictures(dataset).astype(np.float32), verbose=0)
+    classifier = Classifier(out)
+    scores = [classifier.classify_pixels(picture).smoking for picture in pictures(dataset)]
+    assert scores == pytest.approx(expected[:, 0], abs=0.02)
+
+
+def lossy_classifier() -> keras.Model:
+    """One whose head turns the last bit of a feature into another answer."""
+    model = small_classifier()
+    kernel, bias = model.layers[-1].get_weights()
+    rng = np.random.default_rng(0)
+    model.layers[-1].set_weights([rng.choice([-3e4, 3e4], kernel.shape), bias])
+    return model
+
+
+def test_an_integer_file_that_says_something_else_is_not_written(dataset, tmp_path):
+    model, out = save(lossy_classifier(), tmp_path / "lossy.keras"), tmp_path / "model.tflite"
+    arguments = ("convert", model, "--calibration", dataset, "--out", out)
+    refused = run_module(*arguments)
+    assert refused.returncode == 1, refused.stdout
+    assert "says something else" in refused.stderr
+    assert "Most is lost in" in refused.stderr
+    assert not out.exists()
+
+    allowed = run_module(*arguments, "--allow-loss")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "Lossy" in Classifier(out).info.metadata.description
+
+
+def test_correcting_the_biases_takes_most_of_the_error_away(samples, crops):
+    from convert.layers import correct_biases, layer_errors
+    from convert.quantize import to_tflite
+
+    canonical = canonicalize(load_classifier(SHIPPED_KERAS))
+    pixels = np.stack([read_pixels(path) for path in find_pictures(crops)])
+    integer = to_tflite(canonical, "int8", pixels[:16], explain=True)
+    original = to_tflite(canonical, "float32", explain=True)
+    corrected = correct_biases(integer, original, pixels[16:32], -1, 1)
+    assert len(corrected) == len(integer)
+    before, after = (
+        np.mean([layer.error for layer in layer_errors(model, original, pixels[32:36], -1, 1)])
+        for model in (integer, corrected)
+    )
+    assert after < 0.9 * before
+
+
 def lambda_model():
     pixels = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Lambda(lambda x: x / 255)(pixels)
@@ -149,6 +262,12 @@ def unknown_size_model():
     return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
 
 
+def two_inputs_model():
+    first, second = keras.Input((SIZE, SIZE, 3)), keras.Input((4,))
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(first), second])
+    return keras.Model([first, second], keras.layers.Dense(1, activation="sigmoid")(x))
+
+
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
@@ -156,8 +275,9 @@ def unknown_size_model():
         (lambda: small_classifier(3, "softmax"), r"\(3,\)"),
         (lambda_model, "cannot be loaded"),
         (unknown_size_model, r"expected an input \[size, size, 3\]"),
+        (two_inputs_model, "found 2 and 1"),
     ],
-    ids=["regression", "three classes", "code of its own", "unknown size"],
+    ids=["regression", "three classes", "code of its own", "unknown size", "two inputs"],
 )
 def test_other_models_are_refused_with_the_reason(build, reason, tmp_path):
     path = save(build(), tmp_path / "other.keras")

@@ -66,7 +66,10 @@ def main(
     unfreeze_from: str,
     seed: int,
 ) -> None:
-    """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file."""
+    """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
+
+    A run that was broken off goes on where it was when the same command is given again.
+    """
     if out.suffix != ".keras":
         raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
     if weights != "imagenet" and not Path(weights).is_file():
@@ -85,16 +88,28 @@ def main(
             raise click.UsageError(f"{split} needs pictures of both classes; add another --data.")
 
     from train.model import build_model
-    from train.training import fit, save, set_decision
+    from train.training import CheckpointError, fit, save, set_decision
 
     recipe = Recipe(epochs=epochs, samples=samples, unfreeze_from=unfreeze_from, seed=seed)
     training = load_pixels([e for e in examples if e.split == TRAINING])
     validation = load_pixels([e for e in examples if e.split == VALIDATION])
     try:
-        model = build_model(weights, recipe.unfreeze_from)
+        trained = build_model(weights, recipe.unfreeze_from, size=None)
     except ValueError as error:
         raise click.UsageError(f"The backbone could not be built: {error}") from None
-    fit(model, training, validation, recipe, log=out.with_suffix(".csv"))
+    try:
+        fit(
+            trained,
+            training,
+            validation,
+            recipe,
+            log=out.with_suffix(".csv"),
+            checkpoint=out.with_suffix(".checkpoint.npz"),
+        )
+    except CheckpointError as error:
+        raise click.UsageError(str(error)) from None
+    model = build_model(None, recipe.unfreeze_from)
+    model.set_weights(trained.get_weights())
 
     scores = model.predict(validation[1], verbose=0)[:, 0]
     labels = np.array([example.smoking for example in validation[0]])

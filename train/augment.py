@@ -11,21 +11,42 @@ import cv2
 import numpy as np
 
 
-def augment(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def augment(pixels: np.ndarray, rng: np.random.Generator, size: int | None = None) -> np.ndarray:
     """Returns a randomly changed copy of a picture.
 
     Args:
-        pixels: ``uint8[size, size, 3]``, RGB.
+        pixels: ``uint8[side, side, 3]``, RGB.
         rng: the source of chance; the same state gives the same picture.
+        size: side of the copy in pixels; None for that of the picture.
 
     Returns:
         ``uint8[size, size, 3]``, RGB.
     """
-    return _wear(_colour(_move(pixels, rng), rng), rng)
+    return _wear(_colour(_move(pixels, rng, size or len(pixels)), rng), rng)
 
 
-def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    size = len(pixels)
+def blank(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A picture that shows nothing, as a covered, dark or blinded camera gives.
+
+    Returns:
+        ``uint8[size, size, 3]``: one colour or a gradient between two, black as often as not,
+        with or without noise.
+    """
+    reach = rng.choice([12, 255])
+    first, last = rng.uniform(0, reach, (2, 3)) if rng.random() < 0.5 else np.zeros((2, 3))
+    if rng.random() < 0.5:
+        last = first
+    slope = np.linspace(0, 1, size)[:, None, None]
+    slope = slope if rng.random() < 0.5 else slope.transpose(1, 0, 2)
+    picture = np.broadcast_to(first + slope * (last - first), (size, size, 3))
+    if rng.random() < 0.5:
+        picture = picture + rng.normal(0, rng.uniform(1, 25), (size, size, 3))
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def _move(pixels: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
+    if size != len(pixels):
+        pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
     angle = np.deg2rad(rng.normal(0, 6))
     zoom = np.exp(rng.uniform(np.log(0.65), np.log(1.4)))
     stretch = np.exp(rng.uniform(-0.15, 0.15))  # pictures of any shape are stretched to a square

@@ -15,7 +15,11 @@ from train.recipe import Recipe
 SIZE = 224
 
 
-def build_model(weights: str | Path | None = "imagenet", unfreeze_from: str = Recipe.unfreeze_from):
+def build_model(
+    weights: str | Path | None = "imagenet",
+    unfreeze_from: str = Recipe.unfreeze_from,
+    size: int | None = SIZE,
+) -> keras.Model:
     """MobileNetV2 1.0 with a head of global average pooling, dropout and one dense layer.
 
     With nothing but a dense layer behind the pooling, each cell of the last feature map adds its
@@ -25,13 +29,23 @@ def build_model(weights: str | Path | None = "imagenet", unfreeze_from: str = Re
         weights: "imagenet" (downloads), a ``.weights.h5`` file of the backbone, or None (random).
         unfreeze_from: name of the first backbone layer that is trained. Batch normalization stays
             frozen everywhere: batches of 32 give worse statistics than ImageNet's.
+        size: side of the input in pixels; None for a model that takes any multiple of 32, to
+            be trained at several.
     """
     backbone = _backbone(weights, SIZE, alpha=1.0)
+    if size is None:
+        # The same layers behind an input of any size. Built at 224, they pad as 224 needs, which
+        # is what every multiple of 32 needs; built without a size, they would pad otherwise.
+        backbone = keras.models.clone_model(
+            backbone,
+            input_tensors=keras.Input((None, None, 3)),
+            clone_function=lambda layer: layer,
+        )
     names = [layer.name for layer in backbone.layers]
     first = names.index(unfreeze_from)
     for index, layer in enumerate(backbone.layers):
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
-    pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
+    pixels = keras.Input((size, size, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
     x = backbone(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
