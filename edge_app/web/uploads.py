@@ -53,12 +53,15 @@ def only_uploads(component: gr.components.Component) -> gr.components.Component:
             raise gr.Error("Only uploaded pictures are read.", print_exception=False)
         return str(path)
 
-    async def stay(path: str) -> str:
-        path_of(gr.FileData(path=path))
-        return path
+    to_cache = component.async_move_resource_to_block_cache
+
+    async def without_network(path: str | None) -> str | None:
+        if path and "://" in path:
+            raise gr.Error("Only uploaded pictures are read.", print_exception=False)
+        return await to_cache(path)
 
     component.preprocess = path_of
-    component.async_move_resource_to_block_cache = stay  # would fetch addresses
+    component.async_move_resource_to_block_cache = without_network
     return component
 
 
