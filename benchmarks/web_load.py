@@ -43,13 +43,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         process, url, seconds = start(temporary)
         try:
-            print(
-                f"machine          {os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
-            )
+            print(f"machine          {os.cpu_count()} cores, {platform.machine()}")
             print(f"load before      {os.getloadavg()[0]:.1f}")
             print(f"start to ready   {seconds:.2f} s")
             with httpx.Client(timeout=60) as client:
-                print(f"first answer     {classify(client, url, picture):.2f} s, with its upload")
+                print(f"first answer     {classify(client, url, picture):.2f} s with upload")
                 print(f"second answer    {classify(client, url, picture):.2f} s")
             run(process.pid, url, picture, options)
         finally:
@@ -138,9 +136,7 @@ def run(pid: int, url: str, picture: bytes, options: argparse.Namespace) -> None
     if waits:
         p95 = waits[int(0.95 * (len(waits) - 1))]
         print(f"waited           median {statistics.median(waits):.2f} s, p95 {p95:.2f} s")
-    print(
-        f"memory           {before:.0f} MB before, {half[0]:.0f} MB at half, {half[-1]:.0f} MB after"
-    )
+    print(f"memory           {before:.0f} MB, {half[0]:.0f} at half, {half[-1]:.0f} after")
     for error in errors[:3]:
         print(f"error            {type(error).__name__}: {error}")
 

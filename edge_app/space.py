@@ -45,8 +45,9 @@ tags:
 
 # Smoking gesture detector
 
-Is the person in this picture smoking? {name} {version}, a model of {megabytes:.1f} MB, answers in the browser,
-with no TensorFlow and no other server. What it gets wrong, and how often: [model card](models/README.md).
+Is the person in this picture smoking? {name} {version}, a model of {megabytes:.1f} MB, answers in
+the browser, with no TensorFlow and no other server.
+What it gets wrong, and how often: [model card](models/README.md).
 
     pip install -r requirements.txt
     python app.py
@@ -100,7 +101,7 @@ def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
         megabytes=info.path.stat().st_size / 1e6,
     )
     if not (folder / "models" / "README.md").exists():
-        readme = re.sub(r" What it gets wrong.*\n", "\n", readme)
+        readme = re.sub(r"What it gets wrong.*\n", "", readme)
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 

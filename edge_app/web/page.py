@@ -58,6 +58,7 @@ def build_page(classifier: Classifier) -> tuple[gr.Blocks, gr.I18n]:
         analytics_enabled=False,
         delete_cache=(CACHE_SECONDS, CACHE_SECONDS),
     ) as page:
+        _api(pool)  # first, as Gradio gives names to private events too
         history = gr.State(History(), time_to_live=_STATE_SECONDS)
         gr.HTML(say("html_header"), elem_id="header")
         with gr.Tabs(elem_id="tabs"):
@@ -71,7 +72,6 @@ def build_page(classifier: Classifier) -> tuple[gr.Blocks, gr.I18n]:
                 _history_tab(say, history, kept)
             with gr.Tab(say("tab_about"), id="about"):
                 gr.HTML(say("html_about"))
-        _api(pool)
     return page, say
 
 
@@ -88,6 +88,7 @@ def _fixed(language: str, pool: Pool) -> dict[str, str]:
         "html_header": f"<h1>{text(language, 'title')}</h1><p>{lead}</p>",
         "html_empty": cards.empty_card(language),
         "html_live_empty": f'<section class="result empty"><p>{texts["live_empty"]}</p></section>',
+        "html_examples": f'<p class="note">{texts["examples"]}</p>',
         "html_live_note": f'<p class="note">{texts["live_note"]}</p>',
         "html_limits": f'<p class="note">{texts["batch_limits"]}</p>',
         "html_history_note": f'<p class="note">{texts["history_note"]}</p>',
@@ -130,13 +131,12 @@ def _picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
                     label=say("picture"),
                     sources=["upload", "webcam", "clipboard"],
                     height=380,
+                    type="filepath",
                     buttons=["fullscreen"],
                     elem_id="picture-input",
                 )
             )
-            if _SAMPLES.is_dir():
-                samples = [str(path) for path in find_pictures(_SAMPLES)]
-                gr.Examples(samples, picture, label=say("examples"), api_visibility="private")
+            examples = _examples(say)
         with gr.Column(min_width=300):
             result = gr.HTML(say("html_empty"), elem_id="result")
             if pool.info.evidence:
@@ -147,6 +147,10 @@ def _picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
                     js="v => document.documentElement.style.setProperty('--evidence', v / 100)",
                     api_visibility="private",
                 )
+    for button, path in examples:
+        button.click(
+            lambda path=path: path, None, picture, api_visibility="private", show_progress="hidden"
+        )
     return picture.change(  # by upload, camera, clipboard or example
         classify,
         [picture, history],
@@ -156,6 +160,19 @@ def _picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
         api_visibility="private",
         show_progress_on=result,
     )
+
+
+def _examples(say: gr.I18n) -> list[tuple[gr.Button, str]]:
+    """Buttons with a picture and a name each: those of `gradio.Examples` have no name to be read
+    aloud, and using them replaces the component that only takes uploads."""
+    if not _SAMPLES.is_dir():
+        return []
+    gr.HTML(say("html_examples"))
+    with gr.Row(elem_id="examples"):
+        return [
+            (gr.Button(path.stem.replace("_", " "), icon=str(path), min_width=100), str(path))
+            for path in find_pictures(_SAMPLES)
+        ]
 
 
 def _live_tab(pool: Pool, say: gr.I18n) -> None:
