@@ -136,7 +136,6 @@ def _picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
                     elem_id="picture-input",
                 )
             )
-            examples = _examples(say)
         with gr.Column(min_width=300):
             result = gr.HTML(say("html_empty"), elem_id="result")
             if pool.info.evidence:
@@ -147,7 +146,7 @@ def _picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
                     js="v => document.documentElement.style.setProperty('--evidence', v / 100)",
                     api_visibility="private",
                 )
-    for button, path in examples:
+    for button, path in _examples(say):
         button.click(
             lambda path=path: path, None, picture, api_visibility="private", show_progress="hidden"
         )
