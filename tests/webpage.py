@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -69,8 +70,8 @@ def served(
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
-    said = output.read_text()  # a path that nobody uploaded is all that may raise
-    assert said.count("Traceback") == said.count("exceptions.InvalidPathError: "), said
+    said = output.read_text()  # Gradio writes down paths that nobody uploaded, and broken requests
+    assert not re.search(r"edge_app/(?!web/server\.py)", said), said
     assert list(temporary.iterdir()) == []
 
 
