@@ -101,10 +101,10 @@ def _language(request: gr.Request) -> str:
     return language_of(request.headers.get("accept-language"))
 
 
-def _answer(pool: Pool, source: str | bytes, language: str) -> Answer:
+def _answer(pool: Pool, source: str | bytes, language: str, preview: bool = True) -> Answer:
     """Classifies, or tells the visitor why not."""
     try:
-        return pool.classify(source)
+        return pool.classify(source, preview)
     except (LimitError, PictureError) as error:
         raise gr.Error(_reason(error, language), print_exception=False) from None
 
@@ -183,7 +183,7 @@ def _live_tab(pool: Pool, say: gr.I18n) -> None:
         if content is None:
             return gr.skip(), camera
         language = _language(request)
-        answer = _answer(pool, content, language)
+        answer = _answer(pool, content, language, preview=False)
         shown = camera.update(answer.prediction.smoking, pool.info.decision)
         shown = shown or pool.info.other_label
         score = camera.scores[-1]
@@ -316,7 +316,7 @@ def _api(pool: Pool) -> None:
         language = _language(request)
         if picture is None:
             raise gr.Error(text(language, "error_uploads"), print_exception=False)
-        answer = _answer(pool, picture, language)
+        answer = _answer(pool, picture, language, preview=False)
         prediction = answer.prediction
         evidence = prediction.evidence
         return {

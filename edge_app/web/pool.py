@@ -7,7 +7,6 @@ import queue
 import time
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
@@ -26,7 +25,7 @@ class Answer:
         prediction: what the model says.
         shown: the label that people are given: that of the prediction, or ``Uncertain``.
         elapsed_ms: from the file to the prediction, in milliseconds.
-        preview: the picture, upright, at most `PREVIEW` pixels long; None for a frame.
+        preview: the picture, upright, at most `PREVIEW` pixels long; None where not asked for.
     """
 
     prediction: Prediction
@@ -48,22 +47,25 @@ class Pool:
                 Classifier(classifier.info.path, threshold=classifier.info.decision.threshold)
             )
 
-    def classify(self, source: str | bytes | np.ndarray) -> Answer:
-        """Classifies an uploaded file, or a frame ``uint8[height, width, 3]``, RGB.
+    def classify(self, source: str | bytes, preview: bool = True) -> Answer:
+        """Classifies an uploaded file.
+
+        Args:
+            source: a path, or the bytes of a picture file.
+            preview: whether the answer is to hold the picture, which takes another decoding.
 
         Raises:
             edge_app.web.uploads.LimitError: the file is beyond the limits.
             edge_app.imaging.PictureError: it cannot be read.
         """
         start = time.perf_counter()
-        if not isinstance(source, np.ndarray):
-            check_picture(source)
+        check_picture(source)
         classifier = self._free.get()
         try:
             prediction = classifier.classify(source)
         finally:
             self._free.put(classifier)
         elapsed_ms = (time.perf_counter() - start) * 1000
-        preview = None if isinstance(source, np.ndarray) else read_thumbnail(source, PREVIEW)
+        picture = read_thumbnail(source, PREVIEW) if preview else None
         shown = "Uncertain" if prediction.uncertain else prediction.label
-        return Answer(prediction, shown, elapsed_ms, preview)
+        return Answer(prediction, shown, elapsed_ms, picture)
