@@ -1,52 +1,34 @@
-"""The page over HTTP, as its own client library drives it, and as the command starts it."""
+"""The page over HTTP: its documented API, and what it refuses."""
 
+import http.server
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
+from webpage import served
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs gradio (requirements-web.txt)")
+
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The page as a user starts it; its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    temporary = tmp_path_factory.mktemp("temporary")
-    output = temporary.with_suffix(".txt")
-    with output.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edge_app", "web", "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(temporary)},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    url = f"http://127.0.0.1:{port}/"
-    for _ in range(120):
-        if "Serving on" in output.read_text():
-            break
-        assert process.poll() is None, output.read_text()
-        time.sleep(0.5)
-    else:
-        pytest.fail("the page did not start in a minute")
-    yield url
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=20)
-    assert "Traceback" not in output.read_text()
-    assert list(temporary.iterdir()) == []  # nothing of the visitors is left behind
+    with served(tmp_path_factory.mktemp("temporary") / "web") as url:
+        yield url
 
 
 @pytest.fixture
@@ -59,57 +41,255 @@ def classify(client, path):
     return client.predict(gradio_client.handle_file(str(path)), api_name="/classify")
 
 
+def call(page, payload):
+    """What the API says to a request that no browser of ours would send."""
+    request = urllib.request.Request(
+        f"{page}gradio_api/call/classify",
+        json.dumps({"data": [payload]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            event = json.load(response)["event_id"]
+        with urllib.request.urlopen(
+            f"{page}gradio_api/call/classify/{event}", timeout=20
+        ) as response:
+            return response.read().decode()
+    except urllib.error.HTTPError as error:
+        return f"event: error {error}"
+
+
 def test_a_picture_gets_the_answer_of_the_library(client, classifier, samples):
-    scores, note, history = classify(client, samples / "astronaut.jpg")
+    answer = classify(client, samples / "astronaut.jpg")
     prediction = classifier.classify(samples / "astronaut.jpg")
-    assert scores["label"] == prediction.label
-    assert scores["confidences"][0]["confidence"] == pytest.approx(prediction.confidence)
-    assert prediction.label in note
-    assert len(history) == 1
+    assert answer["label"] == prediction.label
+    assert answer["confidence"] == pytest.approx(prediction.confidence, abs=1e-4)
+    assert answer["uncertain"] == prediction.uncertain
+    assert (answer["evidence"] is None) == (prediction.evidence is None)
+    assert answer["elapsed_ms"] > 0
 
 
-def test_the_history_grows_is_the_visitors_own_and_can_be_cleared(page, client, samples):
-    classify(client, samples / "astronaut.jpg")
-    _, _, history = classify(client, samples / "coffee.jpg")
-    assert len(history) == 2
-    assert re.fullmatch(r"NotSmoking \d+%", history[0]["caption"])
-    other = gradio_client.Client(page, verbose=False)
-    assert len(classify(other, samples / "coffee.jpg")[2]) == 1
-    assert client.predict(api_name="/clear") == []
-    assert len(classify(client, samples / "coffee.jpg")[2]) == 1
+def test_the_python_example_of_the_readme_runs(page, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    example = re.search(r"```python\n(from gradio_client .*?)```", README, re.DOTALL).group(1)
+    exec(example.replace("http://127.0.0.1:7860/", page), {})
+    assert "NotSmoking" in capsys.readouterr().out
 
 
-def test_what_is_no_picture_gets_a_friendly_message(client, tmp_path):
-    (tmp_path / "notes.jpg").write_text("no picture")
+def test_the_curl_example_of_the_readme_runs(page):
+    example = re.search(r"```sh\n(HOST=.*?)```", README, re.DOTALL).group(1)
+    script = example.replace("http://127.0.0.1:7860", page.rstrip("/"))
+    result = subprocess.run(
+        ["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert "event: complete" in result.stdout, result.stderr
+    assert '"label": "NotSmoking"' in result.stdout or '"label":"NotSmoking"' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.jpg", b"no picture"),
+        ("picture.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        ("program.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+    ],
+)
+def test_what_is_no_picture_gets_a_friendly_message(client, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(Exception, match="no picture in a known format"):
-        classify(client, tmp_path / "notes.jpg")
+        classify(client, tmp_path / name)
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(client, tmp_path):
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (12_000, 12_000)).save(bomb)
+    assert bomb.stat().st_size < 100_000
+    with pytest.raises(Exception, match="more than 64 megapixels"):
+        classify(client, bomb)
 
 
 def test_only_uploaded_files_are_read(page, samples):
-    for path in (samples / "coffee.jpg", ROOT / "models" / "README.md", Path("/etc/passwd")):
-        request = urllib.request.Request(
-            f"{page}gradio_api/call/classify",
-            json.dumps({"data": [{"path": str(path)}]}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                event = json.load(response)["event_id"]
-            with urllib.request.urlopen(
-                f"{page}gradio_api/call/classify/{event}", timeout=10
-            ) as response:
-                answer = response.read().decode()
-        except urllib.error.HTTPError as error:
-            answer = f"event: error {error}"
+    for path in (
+        samples / "coffee.jpg",
+        ROOT / "models" / "README.md",
+        Path("/etc/passwd"),
+        "../../../../etc/passwd",
+        "samples/coffee.jpg",
+    ):
+        answer = call(page, {"path": str(path), "meta": {"_type": "gradio.FileData"}})
         assert "event: error" in answer
         assert "NotSmoking" not in answer
+        assert "event: error" in call(page, {"path": str(path)})
 
 
-def test_the_page_asks_for_nothing_from_outside(page):
-    with urllib.request.urlopen(page, timeout=10) as response:
-        html = response.read().decode()
+def test_no_address_is_asked_for(page):
+    asked = []
+
+    class Note(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Note) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/picture.jpg"
+        for payload in ({"path": address}, {"path": address, "url": address}):
+            answer = call(page, {**payload, "meta": {"_type": "gradio.FileData"}})
+            assert "event: error" in answer
+        for route in ("proxy=", "file="):
+            with pytest.raises(urllib.error.HTTPError):
+                opener = urllib.request.build_opener(NoRedirect)
+                opener.open(f"{page}gradio_api/{route}{address}", timeout=20)
+        server.shutdown()
+    assert asked == []
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *arguments):
+        return None
+
+
+def test_files_of_the_server_are_not_served(page):
+    for path in ("/etc/passwd", "../../../../etc/passwd", str(ROOT / "README.md"), "README.md"):
+        for route in (f"gradio_api/file={path}", f"static/{path}", f"assets/{path}"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(f"{page}{route}", timeout=20)
+            assert caught.value.code in (403, 404)
+
+
+def test_the_page_keeps_to_itself_and_says_so_in_its_headers(page):
+    with urllib.request.urlopen(page, timeout=20) as response:
+        html, headers = response.read().decode(), response.headers
     outside = set(re.findall(r'(?:src|href)="(https?://[^"]+)"', html))
     assert {url for url in outside if "127.0.0.1" not in url} == set()
+    assert "connect-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_slow_upload_blocks_nobody(page, client, samples):
+    parts = urlsplit(page)
+    with socket.create_connection((parts.hostname, parts.port)) as slow:
+        slow.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: page\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        assert classify(client, samples / "coffee.jpg")["label"] == "NotSmoking"
+
+
+def test_an_upload_over_the_limit_is_refused(tmp_path):
+    from edge_app.imaging import PictureError
+    from edge_app.web.uploads import LimitError, check_picture
+
+    big = tmp_path / "big.jpg"
+    with big.open("wb") as file:
+        file.truncate(26_000_000)
+    with pytest.raises(LimitError, match="error_large"):
+        check_picture(str(big))
+    with pytest.raises(PictureError, match="is empty"):
+        check_picture(b"")
+
+
+def test_a_zip_bomb_costs_no_more_than_one_picture_at_a_time(tmp_path):
+    from edge_app.web.uploads import MOST_MEGABYTES, LimitError, check_picture, unpack
+
+    path = tmp_path / "bomb.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.jpg", "w") as file,
+    ):
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    assert path.stat().st_size < 200_000
+    ((name, content),) = unpack(str(path))
+    assert (name, len(content)) == ("a.jpg", MOST_MEGABYTES * 1_000_000 + 1)
+    with pytest.raises(LimitError, match="error_large"):
+        check_picture(content)
+    (tmp_path / "cut.zip").write_bytes(path.read_bytes()[:50] + path.read_bytes()[-100:])
+    with pytest.raises(LimitError, match="error_zip"):
+        list(unpack(str(tmp_path / "cut.zip")))
+
+
+def test_the_history_is_bounded_in_number_and_bytes():
+    from edge_app.web.history import MOST_BYTES, MOST_ENTRIES, Entry, History
+
+    history = History()
+    for number in range(MOST_ENTRIES + 5):
+        history.add(Entry(f"{number}", b"x", "Smoking", 0.9, 0.9))
+    assert len(history.entries) == MOST_ENTRIES
+    assert history.entries[0].name == f"{MOST_ENTRIES + 4}"
+    for _ in range(4):
+        history.add(Entry("large", bytes(MOST_BYTES // 3), "NotSmoking", 0.9, 0.1))
+    assert len(history.entries) == 3
+    assert history.of("Smoking") == []
+
+
+def test_a_spreadsheet_does_not_run_a_pictures_name():
+    from edge_app.web.cards import to_csv
+    from edge_app.web.history import Entry
+
+    table = to_csv([Entry("=cmd()|x.jpg", b"", "Smoking", 0.9, 0.9)])
+    assert table.splitlines()[1].startswith("'=cmd()")
+
+
+def test_the_evidence_is_red_where_it_speaks_for_smoking():
+    from edge_app.web.cards import draw_evidence
+
+    evidence = np.zeros((7, 7), np.float32)
+    evidence[0, 0], evidence[6, 6] = 4, -4
+    drawn = np.asarray(draw_evidence(evidence))
+    red, blue, nothing = drawn[4, 4], drawn[-4, -4], drawn[112, 112]
+    assert red[0] > red[2] and blue[2] > blue[0]
+    assert red[3] > 200 and blue[3] > 200 and nothing[3] == 0
+
+
+def test_an_uncertain_answer_is_shown_as_such_with_its_evidence(classifier, samples):
+    from edge_app import Prediction
+    from edge_app.imaging import read_thumbnail
+    from edge_app.web.cards import result_card
+    from edge_app.web.pool import Answer, Pool
+
+    evidence = np.linspace(-3, 3, 49, dtype=np.float32).reshape(7, 7)
+    prediction = Prediction("Smoking", 0.55, 0.55, uncertain=True, evidence=evidence)
+    preview = read_thumbnail(samples / "coffee.jpg", 200)
+    card = result_card("id", Pool(classifier), Answer(prediction, "Uncertain", 12.0, preview))
+    assert "Tidak pasti" in card
+    assert 'class="result unsure"' in card
+    assert "data:image/png;base64," in card
+
+
+def test_both_languages_say_the_same_things():
+    from edge_app.web.texts import TEXTS, language_of
+
+    assert TEXTS["en"].keys() == TEXTS["id"].keys()
+    for key, sentence in TEXTS["en"].items():
+        holes = re.findall(r"{\w+}", sentence)
+        assert sorted(re.findall(r"{\w+}", TEXTS["id"][key])) == sorted(holes), key
+    assert [language_of(code) for code in ("id-ID,en", "de,en-GB", None)] == ["id", "en", "en"]
+
+
+def test_with_auth_only_the_password_opens_the_page(tmp_path):
+    with served(tmp_path / "web", SMOKING_WEB_AUTH="ani:secret") as url:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}config", timeout=20)
+        assert refused.value.code == 401
+        client = gradio_client.Client(url, auth=("ani", "secret"), verbose=False)
+        assert classify(client, ROOT / "samples" / "coffee.jpg")["label"] == "NotSmoking"
+
+
+@pytest.mark.parametrize("auth", ["ani", "ani:", ":secret"])
+def test_half_a_login_is_refused(auth):
+    result = subprocess.run(
+        [sys.executable, "-m", "edge_app", "web", "--auth", auth],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert "USER:PASSWORD" in result.stderr
 
 
 def test_a_taken_port_is_named(page):
@@ -119,7 +299,7 @@ def test_a_taken_port_is_named(page):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert result.returncode == 2
     assert f"Cannot listen on 127.0.0.1:{port}" in result.stderr

@@ -13,6 +13,7 @@ from edge_app.cli.classify import classify
 from edge_app.cli.info import info
 from edge_app.cli.live import live
 from edge_app.cli.scan import scan
+from edge_app.cli.space import space
 from edge_app.cli.web import web
 
 
@@ -30,5 +31,5 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
 
 
-for command in (classify, scan, live, web, info):
+for command in (classify, scan, live, web, space, info):
     main.add_command(command)

@@ -1,40 +1,57 @@
-"""What one visitor has tried in this session: gone with the session."""
+"""What one visitor has tried in this session: in memory alone, gone with the session."""
 
 from __future__ import annotations
 
-import tempfile
+import io
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from edge_app.classifier import Prediction
-from edge_app.imaging import read_thumbnail
+from edge_app.web.pool import Answer
 
 MOST_ENTRIES = 50
-"""The oldest entry makes room for the newest beyond this number."""
+MOST_BYTES = 1_000_000
+"""The oldest entries make room for the newest beyond either."""
 
 _THUMBNAIL = 320
 """Longer side in pixels."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One picture: its file's name, a WebP thumbnail, and what was said of it."""
+
+    name: str
+    thumbnail: bytes
+    shown: str
+    confidence: float
+    smoking: float
+    error: str = ""
+
+
 @dataclass
 class History:
-    """A visitor's pictures, as thumbnail files, with their results, newest first."""
+    """A visitor's pictures with their results, newest first."""
 
-    entries: list[tuple[str, str]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
 
-    def add(self, path: str, prediction: Prediction, folder: Path) -> None:
-        """Keeps a thumbnail of the picture, in the folder, with its label and confidence."""
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".jpg", delete=False) as file:
-            read_thumbnail(path, _THUMBNAIL).save(file, "JPEG", quality=85)
-        caption = f"{prediction.label} {prediction.confidence:.0%}"
-        self.entries.insert(0, (file.name, caption))
-        self._forget(MOST_ENTRIES)
+    def add(self, entry: Entry) -> None:
+        """Keeps an entry; the oldest are forgotten beyond the limits."""
+        self.entries.insert(0, entry)
+        while len(self.entries) > MOST_ENTRIES or self._bytes() > MOST_BYTES:
+            self.entries.pop()
 
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._forget(0)
+    def of(self, shown: str) -> list[Entry]:
+        """The entries with that answer; with all answers for ``all``."""
+        return [entry for entry in self.entries if shown in ("all", entry.shown)]
 
-    def _forget(self, kept: int) -> None:
-        for name, _ in self.entries[kept:]:
-            Path(name).unlink(missing_ok=True)
-        del self.entries[kept:]
+    def _bytes(self) -> int:
+        return sum(len(entry.thumbnail) for entry in self.entries)
+
+
+def make_entry(name: str, answer: Answer) -> Entry:
+    """What is kept of an answer: its preview as a thumbnail, without any of the file's metadata."""
+    small = answer.preview.copy()
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=75, exif=b"", icc_profile=b"")
+    prediction = answer.prediction
+    return Entry(name, buffer.getvalue(), answer.shown, prediction.confidence, prediction.smoking)

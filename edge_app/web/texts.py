@@ -1,0 +1,179 @@
+"""Every sentence of the page, in English and Indonesian."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "Is the person in this picture smoking?",
+        "lead": "A small model looks at your picture on the machine that serves this page. "
+        "Nothing is sent on to anybody else.",
+        "tab_picture": "Picture",
+        "tab_live": "Live",
+        "tab_batch": "Batch",
+        "tab_history": "History",
+        "tab_about": "About",
+        "picture": "Your picture: drop, choose, paste or take one",
+        "examples": "Or try one of these",
+        "empty": "The answer appears here as soon as there is a picture.",
+        "strength": "Strength of the evidence map",
+        "Smoking": "Smoking",
+        "NotSmoking": "Not smoking",
+        "Uncertain": "Uncertain",
+        "confidence": "Confidence",
+        "means_Smoking": "The model sees a gesture as of smoking. It sees gestures, not "
+        "cigarettes: a straw, a pen or a phone at the mouth can look the same.",
+        "means_NotSmoking": "The model sees no gesture of smoking. A small or hidden cigarette "
+        "can escape it.",
+        "means_Uncertain": "At this score the model is often wrong. Look for yourself; neither "
+        "answer should be relied on.",
+        "evidence_alt": "Your picture. Red speaks for smoking, blue against it.",
+        "evidence_legend": "Red speaks for smoking, blue against it.",
+        "took": "Answered in {ms} ms by {model}",
+        "live_note": "Your browser's camera, classified as it streams to the machine that serves "
+        "this page. No frame is stored.",
+        "live_camera": "Camera",
+        "live_empty": "Start the camera to see the state here.",
+        "live_state": "State, smoothed",
+        "live_time": "P(Smoking) over the last {count} frames",
+        "batch_files": "Pictures, or a ZIP of pictures",
+        "batch_limits": "At most {count} pictures of {mb} MB and {mp} megapixels each, ZIP "
+        "files of {zip_mb} MB. Click a column's head to sort.",
+        "batch_run": "Classify them",
+        "batch_table": "Results",
+        "batch_none": "Choose pictures or a ZIP file first.",
+        "batch_progress": "Classifying",
+        "batch_more": "Only the first {count} pictures were classified.",
+        "csv": "Download as CSV",
+        "file": "file",
+        "answer": "answer",
+        "error": "error",
+        "unreadable": "Could not be read",
+        "history_note": "The last {count} pictures of this visit. Only you see them; they are "
+        "kept in memory as thumbnails and gone when you clear them, reload or leave. What you "
+        "upload is deleted from the server's disk within {minutes} minutes.",
+        "history_filter": "Show",
+        "history_empty": "Nothing here yet.",
+        "history_clear": "Clear the history",
+        "all": "All",
+        "about_model": "The model",
+        "about_runs": "{name} {version}, {size} x {size} pixels, {megabytes} MB, run by {runtime}",
+        "about_figures": "How good it is",
+        "about_figures_note": "On pictures that neither training nor the choice of the threshold "
+        "has seen.",
+        "about_pictures": "pictures",
+        "about_accuracy": "accuracy",
+        "about_recall": "smoking found",
+        "about_false": "false alarms",
+        "about_set": "set",
+        "about_limits": "Limits",
+        "about_limits_text": "It errs: on drinking, phoning, brushing teeth and other gestures "
+        "near the mouth, on small figures, on drawings, on very dark pictures. It is made for "
+        "learning and tinkering. Do not decide anything about a person by it; it is no "
+        "surveillance system.",
+        "about_privacy": "Privacy",
+        "about_privacy_text": "No account, no tracking, no cookies beyond a login where one was "
+        "asked for. The page loads nothing from other servers and works without a network.",
+        "threshold": "Called smoking from a score of {threshold} on.",
+        "error_picture": "This file {reason}.",
+        "error_large": "This file is larger than {mb} MB. Choose a smaller one.",
+        "error_pixels": "This picture has more than {mp} megapixels. Choose a smaller one.",
+        "error_zip": "This ZIP file is damaged or protected by a password.",
+        "error_uploads": "Only uploaded pictures are read.",
+    },
+    "id": {
+        "title": "Apakah orang di gambar ini sedang merokok?",
+        "lead": "Sebuah model kecil melihat gambar Anda di mesin yang menyajikan halaman ini. "
+        "Tidak ada yang diteruskan kepada pihak lain.",
+        "tab_picture": "Gambar",
+        "tab_live": "Langsung",
+        "tab_batch": "Banyak",
+        "tab_history": "Riwayat",
+        "tab_about": "Tentang",
+        "picture": "Gambar Anda: seret, pilih, tempel, atau ambil foto",
+        "examples": "Atau coba salah satu dari ini",
+        "empty": "Jawaban muncul di sini begitu ada gambar.",
+        "strength": "Kekuatan peta bukti",
+        "Smoking": "Merokok",
+        "NotSmoking": "Tidak merokok",
+        "Uncertain": "Tidak pasti",
+        "confidence": "Keyakinan",
+        "means_Smoking": "Model melihat gerakan seperti merokok. Yang dilihat adalah gerakan, "
+        "bukan rokok: sedotan, pena, atau telepon di dekat mulut bisa tampak sama.",
+        "means_NotSmoking": "Model tidak melihat gerakan merokok. Rokok yang kecil atau "
+        "tersembunyi bisa luput.",
+        "means_Uncertain": "Pada skor ini model sering salah. Lihatlah sendiri; kedua jawaban "
+        "tidak dapat diandalkan.",
+        "evidence_alt": "Gambar Anda. Merah mendukung merokok, biru menentangnya.",
+        "evidence_legend": "Merah mendukung merokok, biru menentangnya.",
+        "took": "Dijawab dalam {ms} ms oleh {model}",
+        "live_note": "Kamera peramban Anda, diklasifikasi selagi mengalir ke mesin yang "
+        "menyajikan halaman ini. Tidak ada bingkai yang disimpan.",
+        "live_camera": "Kamera",
+        "live_empty": "Nyalakan kamera untuk melihat keadaannya di sini.",
+        "live_state": "Keadaan, dihaluskan",
+        "live_time": "P(Merokok) pada {count} bingkai terakhir",
+        "batch_files": "Gambar-gambar, atau ZIP berisi gambar",
+        "batch_limits": "Paling banyak {count} gambar, masing-masing {mb} MB dan {mp} megapiksel, "
+        "berkas ZIP {zip_mb} MB. Klik kepala kolom untuk mengurutkan.",
+        "batch_run": "Klasifikasikan",
+        "batch_table": "Hasil",
+        "batch_none": "Pilih dahulu gambar atau berkas ZIP.",
+        "batch_progress": "Mengklasifikasi",
+        "batch_more": "Hanya {count} gambar pertama yang diklasifikasi.",
+        "csv": "Unduh sebagai CSV",
+        "file": "berkas",
+        "answer": "jawaban",
+        "error": "kesalahan",
+        "unreadable": "Tidak dapat dibaca",
+        "history_note": "{count} gambar terakhir dari kunjungan ini. Hanya Anda yang melihatnya; "
+        "disimpan di memori sebagai gambar kecil dan hilang saat Anda menghapusnya, memuat ulang, "
+        "atau pergi. Yang Anda unggah dihapus dari cakram server dalam {minutes} menit.",
+        "history_filter": "Tampilkan",
+        "history_empty": "Belum ada apa-apa di sini.",
+        "history_clear": "Hapus riwayat",
+        "all": "Semua",
+        "about_model": "Model",
+        "about_runs": "{name} {version}, {size} x {size} piksel, {megabytes} MB, dijalankan oleh "
+        "{runtime}",
+        "about_figures": "Seberapa baik",
+        "about_figures_note": "Pada gambar yang tidak pernah dilihat saat pelatihan maupun "
+        "pemilihan ambang.",
+        "about_pictures": "gambar",
+        "about_accuracy": "akurasi",
+        "about_recall": "merokok ditemukan",
+        "about_false": "alarm palsu",
+        "about_set": "kumpulan",
+        "about_limits": "Batasan",
+        "about_limits_text": "Model ini bisa keliru: pada minum, menelepon, menyikat gigi, dan "
+        "gerakan lain di dekat mulut, pada sosok kecil, gambar tangan, dan gambar yang sangat "
+        "gelap. Dibuat untuk belajar dan bereksperimen. Jangan memutuskan apa pun tentang "
+        "seseorang dengannya; ini bukan sistem pengawasan.",
+        "about_privacy": "Privasi",
+        "about_privacy_text": "Tanpa akun, tanpa pelacakan, tanpa kuki selain untuk masuk bila "
+        "diminta. Halaman ini tidak memuat apa pun dari server lain dan berfungsi tanpa jaringan.",
+        "threshold": "Disebut merokok mulai dari skor {threshold}.",
+        "error_picture": "Berkas ini tidak dapat dibaca ({reason}).",
+        "error_large": "Berkas ini lebih besar dari {mb} MB. Pilih yang lebih kecil.",
+        "error_pixels": "Gambar ini lebih dari {mp} megapiksel. Pilih yang lebih kecil.",
+        "error_zip": "Berkas ZIP ini rusak atau dilindungi kata sandi.",
+        "error_uploads": "Hanya gambar yang diunggah yang dibaca.",
+    },
+}
+
+
+def language_of(accepted: str | None) -> str:
+    """The language of the page for a browser's ``Accept-Language``: the first that we have.
+
+    >>> language_of("fr-FR,id;q=0.9,en;q=0.8")
+    'id'
+    """
+    for item in (accepted or "").split(","):
+        code = item.split(";")[0].split("-")[0].strip().lower()
+        if code in TEXTS:
+            return code
+    return "en"
+
+
+def text(language: str, key: str, **values: object) -> str:
+    """A sentence in a language, with its values filled in. A label of another model is itself."""
+    return TEXTS[language].get(key, key).format(**values)

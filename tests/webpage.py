@@ -1,0 +1,89 @@
+"""The page as a user starts it, and a browser, for the tests that need them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(
+    temporary: Path,
+    *options: str,
+    command: tuple[str, ...] = (sys.executable, "-m", "edge_app", "web"),
+    folder: Path = ROOT,
+    **variables: str,
+) -> Iterator[str]:
+    """Starts the page and gives its URL; at its end, nothing of the visitors may be left."""
+    temporary.mkdir(parents=True, exist_ok=True)
+    output = temporary.with_suffix(".txt")
+    port = free_port()
+    port_option = () if variables.get("GRADIO_SERVER_PORT") == "" else ("--port", str(port))
+    if not port_option:
+        variables["GRADIO_SERVER_PORT"] = str(port)
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [*command, *port_option, *options],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(temporary), **variables},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        for _ in range(240):
+            if "Serving on" in output.read_text():
+                break
+            assert process.poll() is None, output.read_text()
+            time.sleep(0.25)
+        else:
+            raise AssertionError(f"the page did not start in a minute: {output.read_text()}")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    said = output.read_text()  # Gradio writes down paths that nobody uploaded, and broken requests
+    assert not re.search(r"edge_app/(?!web/server\.py)", said), said
+    assert list(temporary.iterdir()) == []
+
+
+@contextlib.contextmanager
+def chromium(*options: str):
+    """The system's Chromium, driven by Playwright; where there is none, the test skips."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        reason = "needs Chromium: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*QUIET, *options])
+        yield browser
+        browser.close()
