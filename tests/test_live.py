@@ -17,8 +17,8 @@ from PIL import Image
 
 from edge_app import Prediction
 from edge_app.live import SourceError, run_live
-from edge_app.live.display import draw
-from edge_app.live.sources import open_frames
+from edge_app.live.sources import Frame, open_frames
+from edge_app.live.window import draw, overlay_evidence
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
@@ -97,6 +97,8 @@ def test_of_a_stream_only_the_newest_frame_is_classified(stream):
     frames = open_frames(stream)
     seen = []
     for frame in frames:
+        if not isinstance(frame, Frame):
+            continue
         seen.append(frame)
         assert time.monotonic() - frame.captured_at < 0.5  # fresh, however slow we are
         time.sleep(0.15)
@@ -105,6 +107,7 @@ def test_of_a_stream_only_the_newest_frame_is_classified(stream):
     frames.close()
     gaps = np.diff([frame.number for frame in seen])
     assert (gaps > 1).all()
+    assert [frame.dropped for frame in seen[1:]] == [gap - 1 for gap in gaps]
 
 
 def test_a_stream_ends_with_its_duration(stream, classifier):
@@ -117,17 +120,6 @@ def test_a_stream_ends_with_its_duration(stream, classifier):
 def test_a_source_that_cannot_be_opened_is_named(source):
     with pytest.raises(SourceError, match=source.replace(".", r"\.")):
         open_frames(source)
-
-
-def test_a_stream_that_ends_is_lost_and_said_so(samples):
-    class Handler(StreamHandler):
-        frames = 40
-
-    with serve(samples, Handler) as url:
-        result = run_module("edge_app", "live", "--source", url, "--display", "none")
-    assert result.returncode == 1
-    assert f"{url}: lost" in result.stderr
-    assert "frames classified" in result.stdout
 
 
 def test_a_screen_that_is_named_but_not_there_is_no_screen(video, monkeypatch):
@@ -145,12 +137,27 @@ def test_a_file_that_is_no_video_is_named(tmp_path):
 
 def test_the_result_is_drawn_on_a_copy():
     frame = np.full((240, 320, 3), 200, np.uint8)
-    picture = draw(frame, Prediction("Smoking", 0.9, 0.9), frame_rate=14.6, alert=True)
+    picture = draw(frame, Prediction("Smoking", 0.9, 0.9), "smoking", rate=14.6, latency=0.02)
     assert (frame == 200).all()
     assert picture.shape == frame.shape
     changed = (picture != frame).any(axis=2)
     assert changed[:25].any()
-    assert not changed[60:].any()
+    assert changed[-25:].any()
+    assert not changed[60:-30].any()
+
+
+def test_evidence_is_red_for_and_blue_against_inside_the_region_only():
+    frame = np.full((240, 320, 3), 128, np.uint8)
+    evidence = np.array([[-4.0, 4.0]], np.float32)
+    picture = overlay_evidence(frame, evidence, (100, 50, 200, 100)).astype(int)
+    assert (frame == 128).all()
+    blue, _, red = picture[100, 110]
+    assert blue > red + 50
+    blue, _, red = picture[100, 290]
+    assert red > blue + 50
+    outside = np.ones((240, 320), bool)
+    outside[50:150, 100:300] = False
+    assert (picture[outside] == 128).all()
 
 
 @pytest.fixture

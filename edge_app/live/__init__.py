@@ -1,6 +1,17 @@
 """Classifying a camera, a video file or a stream as it runs."""
 
+from edge_app.live.capture import SourceError, list_cameras
+from edge_app.live.decisions import Event, EventDetector, Rule
 from edge_app.live.loop import Summary, run_live
-from edge_app.live.sources import SourceError
+from edge_app.live.outputs import Outputs
 
-__all__ = ["SourceError", "Summary", "run_live"]
+__all__ = [
+    "Event",
+    "EventDetector",
+    "Outputs",
+    "Rule",
+    "SourceError",
+    "Summary",
+    "list_cameras",
+    "run_live",
+]

@@ -1,26 +1,38 @@
-"""Where frames come from: a camera, a video file, a stream."""
+"""Where frames come from: a camera, a video file, a stream; and what happens when they stop coming.
+
+`open_frames` is what the rest of the app sees. How a camera or a file is opened and read is in
+`edge_app.live.capture`.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-STALL_SECONDS = 10.0
-"""A camera or stream that gives no frame for so long has ended."""
+from edge_app.live.capture import Capture, SourceError, open_capture, shown
 
+TICK_SECONDS = 0.1
+"""Where nothing comes for so long, the caller gets None, and may attend to other things."""
 
-class SourceError(Exception):
-    """A source that cannot be opened; the message names it and says what to do."""
+OPEN_SECONDS = 15.0
+"""A source that has not given its first frame after so long cannot be opened."""
 
+STALL_SECONDS = 5.0
+"""A camera or stream that has given no frame for so long is lost."""
 
-class SourceLostError(Exception):
-    """A camera or stream that gives no more frames."""
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds before each attempt to connect again; the last one goes on for ever."""
+
+STEADY_SECONDS = 10.0
+"""Only after a source ran for so long do the pauses begin anew."""
+
+MOST_STUCK = 4
+"""A device that hangs can hold its thread for ever; no more than so many are left behind."""
 
 
 @dataclass(frozen=True)
@@ -29,96 +41,235 @@ class Frame:
 
     Attributes:
         pixels: ``uint8[height, width, 3]``, BGR, as OpenCV gives it.
-        number: its place in the source, from 0; a gap means that frames were dropped.
+        number: its place in the source, from 0.
         captured_at: `time.monotonic` when it was read, in seconds.
+        time: seconds on the source's own clock: the place in a file, else ``captured_at``.
+        dropped: frames that nobody took because newer ones came, since the one before.
     """
 
     pixels: np.ndarray
     number: int
     captured_at: float
+    time: float
+    dropped: int = 0
 
 
-def open_frames(source: str) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class Lost:
+    """A camera or stream gives no more frames; it is being connected again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """It gives frames again."""
+
+    blind_seconds: float
+
+
+Item = Frame | Lost | Found | None
+
+
+def open_frames(
+    source: str,
+    *,
+    fps: float | None = None,
+    realtime: bool = False,
+    opener: Callable[[str], Capture] = open_capture,
+) -> Iterator[Item]:
     """Opens a source and yields its frames: each one of a file, the newest one of all else.
 
     Args:
-        source: a camera's number, a video file, or a URL (``rtsp://``, ``http://``).
+        source: a camera's number or device, ``picamera``, a video file, or a URL.
+        fps: at most so many frames a second of the source's time; others are passed over.
+        realtime: play a file at its own speed, as if it were a camera.
+        opener: opens the source; the default knows all of the above.
+
+    Returns:
+        Frames; None now and then where nothing came; `Lost` once when a camera or stream fell
+        silent, and `Found` before the first frame after that. It ends where a file ends.
 
     Raises:
-        SourceError: OpenCV is missing, or cannot open the source.
-        SourceLostError: later, from the iterator, when a camera or stream ends or stalls.
+        SourceError: the source cannot be opened the first time.
     """
-    is_path = not source.isdecimal() and "://" not in source
-    if is_path and not os.path.exists(source):
+    is_file = os.path.isfile(source)
+    is_device = source.startswith("/dev/") or source.isdecimal() or source.startswith("picamera")
+    if not is_file and not is_device and "://" not in source:
         raise SourceError(f"{source}: there is no such file")
-    capture = _open(source)
-    return _every_frame(capture) if os.path.isfile(source) else _newest_frames(capture)
+    if is_file and not realtime:
+        return _every_frame(opener(source), fps)
+    feed = _Feed(source, fps, opener, paced=is_file)
+    first = feed.wait_for_first(OPEN_SECONDS)
+    return _newest_frames(feed, first)
 
 
-def _open(source: str) -> Any:
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we say ourselves what is wrong
-    try:
-        import cv2
-    except ImportError as error:
-        raise SourceError(
-            f"OpenCV cannot be loaded ({error}). Install it with: pip install opencv-python; on "
-            "Debian, Ubuntu and Raspberry Pi OS it needs: sudo apt install libgl1 libglib2.0-0"
-        ) from None
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if capture.isOpened():
-        return capture
-    if source.isdecimal():
-        raise SourceError(
-            f"camera {source}: cannot be opened. Is it plugged in, free, and may you use it (on "
-            "Linux: group video)? OpenCV cannot open the Raspberry Pi's own camera modules."
-        )
-    raise SourceError(f"{source}: cannot be opened as a video")
-
-
-def _every_frame(capture: Any) -> Iterator[Frame]:
+def _every_frame(capture: Capture, fps: float | None) -> Iterator[Frame]:
+    gate = Gate(fps)
     number = 0
     try:
-        while True:
-            found, pixels = capture.read()
-            if not found:
-                return
-            yield Frame(pixels, number, time.monotonic())
+        while capture.grab():
+            when = capture.position(number)
+            if gate.opens(when):
+                pixels = capture.retrieve()
+                if pixels is not None:
+                    yield Frame(pixels, number, time.monotonic(), when)
             number += 1
     finally:
         capture.release()
 
 
-def _newest_frames(capture: Any) -> Iterator[Frame]:
-    """Reads in a thread of its own, so that whoever is slow gets the newest frame, not a queue."""
-    newest: list[Frame | None] = [None]
-    changed = threading.Condition()
-    stopping = threading.Event()
-
-    def read() -> None:
-        try:
-            for frame in _every_frame(capture):
-                if stopping.is_set():
-                    return
-                with changed:
-                    newest[0] = frame
-                    changed.notify()
-        finally:
-            with changed:
-                stopping.set()
-                changed.notify()
-
-    reader = threading.Thread(target=read, name="capture", daemon=True)
-    reader.start()
+def _newest_frames(feed: _Feed, first: Frame) -> Iterator[Item]:
+    """Yields what a feed gives; when it falls silent, makes another, after growing pauses."""
+    attempt, began, seen = 0, time.monotonic(), time.monotonic()
+    is_lost = False
+    stuck: list[_Feed] = []
+    item: Frame | None = first
     try:
         while True:
-            with changed:
-                changed.wait_for(
-                    lambda: newest[0] is not None or stopping.is_set(), timeout=STALL_SECONDS
-                )
-                frame, newest[0] = newest[0], None
-            if frame is None:
-                raise SourceLostError("it ended, or gave no frame for too long")
-            yield frame
+            if item is not None:
+                if is_lost:
+                    yield Found(time.monotonic() - seen)
+                    is_lost, began = False, time.monotonic()
+                seen = time.monotonic()
+                if seen - began > STEADY_SECONDS:
+                    attempt = 0
+                yield item
+            elif feed.ended and feed.paced:
+                return
+            elif feed.ended or time.monotonic() - max(seen, feed.began) > STALL_SECONDS:
+                if not is_lost:
+                    silence = time.monotonic() - seen
+                    yield Lost(feed.error or f"no frame for {silence:.0f} s")
+                    is_lost = True
+                feed.stop()
+                stuck = [old for old in (*stuck, feed) if old.alive]
+                resume = time.monotonic() + PAUSES[min(attempt, len(PAUSES) - 1)]
+                attempt += 1
+                while time.monotonic() < resume or len(stuck) >= MOST_STUCK:
+                    yield None
+                    time.sleep(TICK_SECONDS)
+                    stuck = [old for old in stuck if old.alive]
+                feed = feed.again()
+            else:
+                yield None
+            item = feed.take(TICK_SECONDS)
     finally:
-        stopping.set()
-        reader.join(timeout=1)
+        feed.stop()
+        feed.join(0.5)
+
+
+class _Feed:
+    """Reads a source in a thread of its own, and keeps its newest frame only."""
+
+    def __init__(
+        self, source: str, fps: float | None, opener: Callable[[str], Capture], paced: bool
+    ):
+        self.error: str | None = None
+        self.ended = False
+        self.paced = paced
+        self.began = time.monotonic()
+        self._arguments = (source, fps, opener, paced)
+        self._refusal: SourceError | None = None
+        self._newest: Frame | None = None
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
+
+    def wait_for_first(self, seconds: float) -> Frame:
+        """Returns the first frame, or raises why there is none."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not (self.ended and self._newest is None):
+            frame = self.take(TICK_SECONDS)
+            if frame is not None:
+                return frame
+        self.stop()
+        if self._refusal is not None:
+            raise self._refusal
+        name = shown(self._arguments[0])
+        raise SourceError(f"{name}: {self.error or f'gave no frame within {seconds:.0f} s'}")
+
+    def take(self, timeout: float) -> Frame | None:
+        """Takes the newest frame; None where none came in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self.ended, timeout)
+            frame, self._newest = self._newest, None
+            return frame
+
+    def again(self) -> _Feed:
+        """Another attempt at the same source."""
+        return _Feed(*self._arguments)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        source, _, opener, _ = self._arguments
+        try:
+            capture = opener(source)
+            try:
+                self._read(capture)
+            finally:
+                capture.release()
+        except SourceError as error:
+            self._refusal, self.error = error, str(error)
+        except Exception as error:  # whatever a driver raises, it is not to end a run of days
+            self.error = f"{type(error).__name__}: {error}"
+        finally:
+            with self._changed:
+                self.ended = True
+                self._changed.notify()
+
+    def _read(self, capture: Capture) -> None:
+        gate = Gate(self._arguments[1])
+        start, number = time.monotonic(), 0
+        while not self._stopping.is_set():
+            if not capture.grab():
+                self.error = "it ended"
+                return
+            now = time.monotonic()
+            when = now
+            if self.paced:
+                when = capture.position(number)
+                self._stopping.wait(max(0.0, start + when - now))
+                now = time.monotonic()
+            if gate.opens(when):
+                pixels = capture.retrieve()
+                if pixels is not None:
+                    self._put(pixels, number, now, when)
+            number += 1
+
+    def _put(self, pixels: np.ndarray, number: int, now: float, when: float) -> None:
+        with self._changed:
+            self._dropped = self._newest.dropped + 1 if self._newest is not None else 0
+            self._newest = Frame(pixels, number, now, when, self._dropped)
+            self._changed.notify()
+
+
+class Gate:
+    """Lets at most so many frames a second pass; without a number, all of them.
+
+    >>> gate = Gate(10)
+    >>> sum(gate.opens(number / 30) for number in range(30))
+    10
+    """
+
+    def __init__(self, fps: float | None):
+        self._interval = 1 / fps if fps else 0.0
+        self._due = -float("inf")
+
+    def opens(self, when: float) -> bool:
+        """Whether the frame of this time (in seconds) may pass."""
+        if when < self._due - 0.001:  # cameras are never quite on time
+            return False
+        self._due = max(self._due, when - self._interval) + self._interval
+        return True

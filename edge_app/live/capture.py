@@ -1,0 +1,177 @@
+"""Opening and reading one source: OpenCV for most, Picamera2 for the Raspberry Pi's own camera."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+
+_CONNECT_MILLISECONDS = 5000  # OpenCV's own patience is 30 s
+
+
+class SourceError(Exception):
+    """A source that cannot be opened; the message names it and says what to do."""
+
+
+class Capture(Protocol):
+    """What can be read frame by frame."""
+
+    def grab(self) -> bool:
+        """Moves to the next frame; False where there is none."""
+
+    def retrieve(self) -> np.ndarray | None:
+        """Returns the frame as ``uint8[height, width, 3]``, BGR; None where it is damaged."""
+
+    def position(self, number: int) -> float:
+        """Returns the place of the ``number``-th frame in a file, in seconds."""
+
+    def release(self) -> None:
+        """Gives the source back."""
+
+
+def open_capture(source: str) -> Capture:
+    """Opens a camera, a file or a stream.
+
+    Args:
+        source: a camera's number or device, ``picamera`` (or ``picamera1`` for the second one),
+            a video file, or a URL.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    if re.fullmatch(r"picamera\d*", source):
+        from edge_app.live.picamera import PiCapture
+
+        return PiCapture(int(source.removeprefix("picamera") or 0))
+    return _OpenCvCapture(source)
+
+
+def shown(source: str) -> str:
+    """The source as it may be shown and logged: without the password of a URL.
+
+    >>> shown("rtsp://user:secret@camera.local/live")
+    'rtsp://user@camera.local/live'
+    """
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    account, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=account.split(":")[0] + at + host))
+
+
+def list_cameras() -> list[tuple[str, str]]:
+    """The cameras there are: what to give as ``--source``, and a name for people."""
+    cameras = []
+    if importlib.util.find_spec("picamera2"):
+        from edge_app.live.picamera import list_pi_cameras
+
+        cameras += list_pi_cameras()
+    if sys.platform.startswith("linux"):
+        for folder in sorted(Path("/sys/class/video4linux").glob("video*")):
+            index = _read(folder / "index")
+            if index in ("0", ""):  # the others of a device carry no pictures
+                cameras.append((f"/dev/{folder.name}", _read(folder / "name") or "camera"))
+        return cameras
+    cv2 = import_opencv()
+    for number in range(8):  # elsewhere they can only be tried
+        capture = cv2.VideoCapture(number)
+        if capture.isOpened():
+            cameras.append((str(number), f"camera {number}"))
+        capture.release()
+    return cameras
+
+
+def import_opencv() -> Any:
+    """Returns the module ``cv2``, told to leave error messages to us.
+
+    Raises:
+        SourceError: it is not installed, or not whole.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        import cv2
+    except ImportError as error:
+        raise SourceError(
+            f"OpenCV cannot be loaded ({error}). Install it with: pip install opencv-python; on "
+            "Debian, Ubuntu and Raspberry Pi OS it needs: sudo apt install libgl1 libglib2.0-0"
+        ) from None
+    return cv2
+
+
+class _OpenCvCapture:
+    def __init__(self, source: str):
+        cv2 = import_opencv()
+        self._cv2 = cv2
+        self._is_url = "://" in source
+        if source.isdecimal():
+            self._capture = cv2.VideoCapture(int(source))
+        elif self._is_url:
+            self._capture = cv2.VideoCapture(
+                source,
+                cv2.CAP_FFMPEG,
+                [
+                    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _CONNECT_MILLISECONDS),
+                    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _CONNECT_MILLISECONDS),
+                ],
+            )
+        else:
+            self._capture = cv2.VideoCapture(source)
+        if not self._capture.isOpened():
+            raise SourceError(_why_not(source))
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self._interval = 1 / rate if 0.1 < rate < 1000 else 1 / 25
+        self._last_position = 0.0
+
+    def grab(self) -> bool:
+        return self._capture.grab()
+
+    def retrieve(self) -> np.ndarray | None:
+        found, pixels = self._capture.retrieve()
+        if not found or pixels is None:
+            return None
+        if pixels.ndim == 2:
+            return self._cv2.cvtColor(pixels, self._cv2.COLOR_GRAY2BGR)
+        return pixels
+
+    def position(self, number: int) -> float:
+        told = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
+        # Some containers tell nothing; then the frame rate has to do. Never backwards.
+        place = told if told > 0 else number * self._interval
+        self._last_position = max(self._last_position, place)
+        return self._last_position
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+def _why_not(source: str) -> str:
+    if source.isdecimal() or source.startswith("/dev/"):
+        name = f"camera {source}" if source.isdecimal() else source
+        reason = (
+            f"{name}: cannot be opened. Is it plugged in, free, and may you use it (on Linux: "
+            "group video)? live --list shows the cameras there are. OpenCV cannot open the "
+            "Raspberry Pi's own camera modules"
+        )
+        if importlib.util.find_spec("picamera2"):
+            return f"{reason}; for one, use: --source picamera"
+        return (
+            f"{reason}; for one: sudo apt install python3-picamera2, then --source picamera "
+            "(docs/raspberry-pi.md)"
+        )
+    if "://" in source:
+        return f"{shown(source)}: cannot be opened as a stream. Is its server running?"
+    return f"{source}: cannot be opened as a video"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

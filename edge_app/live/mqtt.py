@@ -1,0 +1,151 @@
+"""State and events for a home: MQTT with Home Assistant's discovery.
+
+Interface: https://www.home-assistant.io/integrations/binary_sensor.mqtt/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edge_app import __version__
+
+MOST_WAITING = 1000
+"""Events that wait in memory while the broker is away; the events file has them all."""
+
+SCHEMES = {"mqtt": 1883, "mqtts": 8883}
+"""Kinds of URL, and their usual ports."""
+
+
+class Publisher:
+    """Publishes to a broker, which may be away, go and come back.
+
+    Topics, below ``smoking-detector/NAME/``: ``availability`` (online, offline; also the last
+    will), ``state`` (ON, OFF; retained), ``sees`` (online while the camera gives frames; retained)
+    and ``event`` (the records of the events file as JSON, each delivered exactly once as long as
+    both this process and the broker's session live).
+    """
+
+    def __init__(self, url: str):
+        """Begins to connect; the broker need not be there yet.
+
+        Args:
+            url: ``mqtt://[user:password@]host[:port][/NAME]``, or ``mqtts://`` for TLS. NAME tells
+                one detector from another; without it, the machine's name.
+
+        Raises:
+            ValueError: it is no such URL, or paho-mqtt is not installed.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES or not parts.hostname:
+            raise ValueError(
+                f"expected an address as mqtt://user:password@host/name, got {_hidden(url)}"
+            )
+        name = unquote(parts.path.strip("/")) or socket.gethostname()
+        self.name = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+        self.prefix = f"smoking-detector/{self.name}"
+        self._state, self._sees = "OFF", "online"
+        self._waiting: dict[int, Any] = {}
+        self._refused = 0
+        self._lock = threading.Lock()
+        self._client = self._make_client(parts)
+        self._client.connect_async(parts.hostname, parts.port or SCHEMES[parts.scheme], 20)
+        self._client.loop_start()
+
+    def write(self, record: dict) -> None:
+        """Publishes a record of the events file, and the state that follows from it."""
+        with self._lock:
+            before = (self._state, self._sees)
+            if record["event"] in ("start", "end"):
+                self._state = "ON" if record["event"] == "start" else "OFF"
+            elif record["event"] in ("blind", "sighted"):
+                self._sees = "offline" if record["event"] == "blind" else "online"
+            changed = before != (self._state, self._sees)
+        message = self._client.publish(f"{self.prefix}/event", json.dumps(record), qos=2)
+        if message.rc == self._mqtt.MQTT_ERR_QUEUE_SIZE:
+            self._refused += 1
+        else:
+            self._waiting = {m: i for m, i in self._waiting.items() if not i.is_published()}
+            self._waiting[message.mid] = message
+        if changed and self._client.is_connected():
+            self._publish_state()
+
+    def close(self, timeout: float = 0.3) -> int:
+        """Says goodbye; returns how many events the broker never got.
+
+        Args:
+            timeout: seconds to wait for those that are under way.
+        """
+        if self._client.is_connected():
+            self._client.publish(f"{self.prefix}/availability", "offline", qos=1, retain=True)
+            for message in self._waiting.values():
+                if not message.is_published():
+                    message.wait_for_publish(timeout)
+        lost = sum(not message.is_published() for message in self._waiting.values())
+        self._client.disconnect()
+        self._client.loop_stop()
+        return lost + self._refused
+
+    def _make_client(self, parts: Any) -> Any:
+        try:
+            from paho.mqtt import client as mqtt
+        except ImportError:
+            raise ValueError(
+                "--mqtt needs paho-mqtt; install it with: pip install -r requirements-live.txt"
+            ) from None
+        self._mqtt = mqtt
+        client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=f"smoking-detector-{self.name}",
+            clean_session=False,  # the broker remembers what it has; nothing comes twice
+        )
+        if parts.username:
+            client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+        if parts.scheme == "mqtts":
+            client.tls_set()
+        client.max_queued_messages_set(MOST_WAITING)
+        client.reconnect_delay_set(min_delay=1, max_delay=30)
+        client.will_set(f"{self.prefix}/availability", "offline", qos=1, retain=True)
+        client.on_connect = self._on_connect
+        return client
+
+    def _on_connect(self, client, _userdata, _flags, reason, _properties) -> None:
+        if reason.is_failure:
+            return
+        topic = f"homeassistant/binary_sensor/smoking-detector-{self.name}/config"
+        client.publish(topic, json.dumps(self._discovery()), qos=1, retain=True)
+        client.publish(f"{self.prefix}/availability", "online", qos=1, retain=True)
+        self._publish_state()
+
+    def _publish_state(self) -> None:
+        with self._lock:
+            for topic, value in (("sees", self._sees), ("state", self._state)):
+                self._client.publish(f"{self.prefix}/{topic}", value, qos=1, retain=True)
+
+    def _discovery(self) -> dict:
+        identity = f"smoking-detector-{self.name}"
+        return {
+            "name": "Smoking gesture",
+            "unique_id": identity,
+            "state_topic": f"{self.prefix}/state",
+            "json_attributes_topic": f"{self.prefix}/event",
+            "availability": [
+                {"topic": f"{self.prefix}/availability"},
+                {"topic": f"{self.prefix}/sees"},
+            ],
+            "availability_mode": "all",
+            "icon": "mdi:smoking",
+            "device": {
+                "identifiers": [identity],
+                "name": f"Smoking gesture detector {self.name}",
+                "sw_version": __version__,
+            },
+        }
+
+
+def _hidden(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//...@", url)

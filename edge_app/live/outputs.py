@@ -1,0 +1,126 @@
+"""Where the results of a live run go; what cannot be written is said once and tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+import numpy as np
+
+from edge_app.classifier import ModelInfo
+from edge_app.live.capture import shown
+from edge_app.live.decisions import Event, State
+from edge_app.live.events import EventLog
+from edge_app.live.mqtt import Publisher
+from edge_app.live.pictures import Recorder, Snapshots, save_picture
+from edge_app.live.sources import Frame
+
+
+@dataclass
+class Outputs:
+    """The outputs that were asked for; any of them may be None."""
+
+    log: EventLog | None = None
+    publisher: Publisher | None = None
+    snapshots: Snapshots | None = None
+    recorder: Recorder | None = None
+
+    def __post_init__(self) -> None:
+        self.source = ""
+        self._model = ""
+        self._complaints: dict[str, str] = {}
+
+    def describe(self, source: str, info: ModelInfo) -> None:
+        """Takes what every record says: the source, without its password, and the model."""
+        self.source = shown(source)
+        self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
+
+    def frame(self, frame: Frame, score: float, state: State) -> None:
+        """Takes a classified frame."""
+        if self.snapshots is not None:
+            if state == "clear":
+                self.snapshots.forget()
+            else:
+                self.snapshots.watch(frame.pixels, score)
+        if self.recorder is not None and not self.recorder.is_full:
+            with _Attempt(self, "--record"):
+                self.recorder.add(frame.pixels, frame.time)
+            if self.recorder.is_full:
+                click.echo(f"{self.recorder.path}: is full; the recording ends", err=True)
+
+    def event(self, event: Event, offset: float, reason: str) -> None:
+        """Takes an event that began or ended.
+
+        Args:
+            event: with times of the source's clock.
+            offset: what makes them seconds since 1970.
+            reason: why it ended: ``over``, ``blind`` or ``stopped``.
+        """
+        record = {
+            "event": "start" if event.ended is None else "end",
+            "id": event.id,
+            "started": iso_time(event.started + offset),
+            "peak": round(event.peak, 4),
+            "mean": round(event.mean, 4),
+            "frames": event.frames,
+        }
+        when = event.started if event.ended is None else event.ended
+        if event.ended is not None:
+            record |= {"seconds": round(event.seconds, 2), "reason": reason}
+            if self.snapshots is not None:
+                with _Attempt(self, "--snapshots"):
+                    path = self.snapshots.save(event)
+                    record |= {"snapshot": path and path.name}
+        self.write(record, when + offset)
+
+    def write(self, record: dict, when: float) -> None:
+        """Takes a record; ``when`` in seconds since 1970."""
+        record = {"event": record["event"], "time": iso_time(when), **record}
+        record |= {"source": self.source, "model": self._model}
+        if self.log is not None:
+            with _Attempt(self, "--events"):
+                self.log.write(record)
+        if self.publisher is not None:
+            self.publisher.write(record)
+
+    def keep_picture(self, pixels: np.ndarray) -> Path | None:
+        """Writes a frame that a key asked for, beside the snapshots or here; returns where."""
+        with _Attempt(self, "the picture"):
+            return save_picture(self.snapshots.folder if self.snapshots else Path(), pixels, "key")
+        return None
+
+    def close(self) -> None:
+        """Ends them all."""
+        if self.recorder is not None:
+            self.recorder.close()
+        if self.log is not None:
+            self.log.close()
+        if self.publisher is not None and (lost := self.publisher.close()):
+            click.echo(f"{lost} events did not reach the MQTT broker.", err=True)
+
+
+class _Attempt:
+    """A full disk is no reason to stop watching: the trouble is said, once until it is over."""
+
+    def __init__(self, outputs: Outputs, name: str):
+        self._complaints, self._name = outputs._complaints, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind, error, _traceback) -> bool:
+        if error is None:
+            self._complaints.pop(self._name, None)
+        elif isinstance(error, OSError):
+            if self._complaints.get(self._name) != str(error):
+                click.echo(f"{self._name}: cannot be written ({error}); going on", err=True)
+            self._complaints[self._name] = str(error)
+        return isinstance(error, OSError)
+
+
+def iso_time(seconds: float) -> str:
+    """A time since 1970 in ISO 8601, UTC, to the millisecond."""
+    text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

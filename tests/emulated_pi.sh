@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Runs the edge app on an emulated 64-bit Raspberry Pi OS (Debian 12, arm64) and compares its scores
+# with this machine's: equal to within 1/256. Opt-in: needs root, Debian or Ubuntu, about 10 minutes
+# the first time and 2 GB in FOLDER. How fast it is there says nothing about a Raspberry Pi.
+#
+#   sudo tests/emulated_pi.sh [FOLDER]        default: /var/tmp/emulated-pi; kept for the next time
+#
+# Needs: apt install debootstrap qemu-user-static binfmt-support, and .venv-dev or .venv of run.py
+set -euo pipefail
+project=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:-/var/tmp/emulated-pi}
+root=$folder/root wheels=$folder/wheels
+
+say() { printf '== %s\n' "$*" >&2; }
+[ "$(id -u)" = 0 ] || { say "This needs root: sudo $0"; exit 2; }
+for program in debootstrap qemu-aarch64-static update-binfmts; do
+  command -v "$program" >/dev/null || {
+    say "$program is missing: apt install debootstrap qemu-user-static binfmt-support"; exit 2; }
+done
+for python in "$project"/.venv-dev/bin/python "$project"/.venv/bin/python; do
+  [ -x "$python" ] && break
+done
+[ -x "$python" ] || { say "There is no environment yet: python3 run.py info"; exit 2; }
+
+mkdir -p "$root" "$wheels"
+if [ ! -e "$root/ready" ]; then
+  say "Debian 12 for arm64, first stage"
+  debootstrap --arch=arm64 --foreign --variant=minbase \
+    --include=python3,python3-venv,python3-pip bookworm "$root" >"$folder/debootstrap.log"
+  cp "$(command -v qemu-aarch64-static)" "$root/usr/bin/"
+  mountpoint -q /proc/sys/fs/binfmt_misc ||
+    mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+  update-binfmts --enable qemu-aarch64
+  say "second stage, emulated: about 4 minutes"
+  chroot "$root" /debootstrap/debootstrap --second-stage >>"$folder/debootstrap.log"
+  touch "$root/ready"
+fi
+mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+update-binfmts --enable qemu-aarch64
+
+say "aarch64 wheels of the edge set (OpenCV without windows: there is no screen)"
+sed 's/^opencv-python>/opencv-python-headless>/' "$project/requirements-edge.txt" \
+  >"$folder/requirements.txt"
+"$python" -m pip download -q --only-binary=:all: --python-version 3.11 --implementation cp \
+  --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
+  --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
+  -r "$folder/requirements.txt" -d "$wheels"
+
+say "installing them, emulated"
+rm -rf "$root/app" "$root/wheels"
+mkdir "$root/app"
+cp -r "$project"/{edge_app,models,samples} "$root/app/"
+cp -r "$wheels" "$folder/requirements.txt" "$root/"
+chroot "$root" sh -c '[ -x /venv/bin/python ] || python3 -m venv /venv
+  /venv/bin/pip install -q --disable-pip-version-check --no-index --find-links /wheels \
+    -r /requirements.txt'
+
+cat >"$root/app/scores.py" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+from edge_app import Classifier
+from edge_app.imaging import find_pictures, from_frame
+from edge_app.live.sources import open_frames
+
+classifier = Classifier()
+scores = {path.name: classifier.classify(path).smoking for path in find_pictures(Path("samples"))}
+for frame in open_frames("video.avi"):
+    prediction = classifier.classify_pixels(from_frame(frame.pixels, classifier.info.size))
+    scores[f"video.avi, frame {frame.number}"] = prediction.smoking
+Path(sys.argv[1]).write_text(json.dumps(scores, indent=2) + "\n")
+PYTHON
+
+say "a short video of the samples"
+cd "$root/app"
+"$python" - <<'PYTHON'
+from pathlib import Path
+
+import cv2
+
+writer = cv2.VideoWriter("video.avi", cv2.VideoWriter_fourcc(*"MJPG"), 6, (640, 480))
+for path in sorted(Path("samples").glob("*.jpg")):
+    for _ in range(3):
+        writer.write(cv2.resize(cv2.imread(str(path)), (640, 480)))
+writer.release()
+PYTHON
+
+say "here"
+"$python" scores.py here.json
+say "emulated (LiteRT's complaints about /sys are harmless)"
+emulated() { chroot "$root" sh -c "cd /app && PYTHONPATH=/app /venv/bin/python $*"; }
+emulated -m edge_app info
+emulated -m edge_app classify samples
+emulated -m edge_app live --source video.avi --display none --events events.jsonl
+emulated scores.py there.json
+
+"$python" - <<'PYTHON'
+import json
+import sys
+
+here, there = (json.load(open(name)) for name in ("here.json", "there.json"))
+assert here.keys() == there.keys(), (here.keys(), there.keys())
+differences = {name: abs(here[name] - there[name]) for name in here}
+for name, difference in differences.items():
+    print(f"{name:<24} here {here[name]:.6f}  emulated {there[name]:.6f}  difference {difference:.6f}")
+largest = max(differences.values())
+print(f"{len(here)} scores, largest difference {largest:.6f} (allowed: {1 / 256:.6f})")
+sys.exit(largest > 1 / 256)
+PYTHON
