@@ -1,17 +1,22 @@
 """Data layouts, sampling, and a whole training run on a small set."""
 
+import dataclasses
 import json
 import zipfile
 from collections import Counter
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import make_dataset, run_module
 
 from train.augment import augment
-from train.data import DatasetError, find_examples, load_pixels
+from train.data import TRAINING, DatasetError, Example, find_examples, load_pixels
 from train.metrics import measure
-from train.training import sampling_weights
+from train.model import build_model
+from train.recipe import Recipe
+from train.training import Batches, WeightAverage, sampling_weights
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +181,90 @@ def test_wrong_usage_is_one_clear_message(dataset, tmp_path, arguments, message)
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def tiny():
+    """A recipe of seconds, with all that can be switched on, and data for it."""
+    recipe = Recipe(
+        epochs=2,
+        samples=32,
+        batch=8,
+        sizes=(32, 64),
+        size_shares=(0.5, 0.5),
+        weight_average=0.9,
+        blanks=0.2,
+        mixup=0.2,
+        action_weight=0.3,
+    )
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (24, 64, 64, 3), np.uint8)
+    groups = ["smoking", "drinking", "phoning"]
+    examples = [
+        Example(Path(f"{i}.jpg"), i % 3 == 0, "actions", groups[i % 3], TRAINING) for i in range(24)
+    ]
+    return recipe, (examples, pixels)
+
+
+def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monkeypatch):
+    import train.training as training
+
+    recipe, data = tiny
+
+    def run(checkpoint):
+        keras.utils.set_random_seed(0)
+        model = build_model(None, "block_16_project", size=None)
+        training.fit(model, data, data, recipe, tmp_path / "log.csv", checkpoint)
+        return np.concatenate([weights.ravel() for weights in model.get_weights()])
+
+    expected = run(None)
+    checkpoint, watched = tmp_path / "run.checkpoint.npz", training._is_watched
+
+    def stop_in_the_second_epoch(epoch, recipe):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return watched(epoch, recipe)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_is_watched", stop_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint)
+    assert checkpoint.exists()
+    with pytest.raises(training.CheckpointError, match="delete it to begin anew"):
+        training.fit(
+            build_model(None, "block_16_project", size=None),
+            data,
+            data,
+            dataclasses.replace(recipe, seed=2),
+            checkpoint=checkpoint,
+        )
+    assert run(checkpoint) == pytest.approx(expected, abs=1e-5)
+    assert not checkpoint.exists()
+
+
+def test_a_batch_has_its_size_blanks_and_actions(tiny):
+    recipe, (examples, pixels) = tiny
+    for epoch, size in ((0, 32), (1, 64)):
+        batch, targets = Batches(examples, pixels, recipe, epoch)[0]
+        assert batch.shape == (8, size, size, 3)
+        assert targets["smoking"].shape == (8, 1)
+        assert targets["action"].shape == (8, 3)
+        assert np.all(targets["action"].sum(axis=1) <= 1 + 1e-6)
+    only_blanks = dataclasses.replace(recipe, blanks=1.0, mixup=0)
+    _, targets = Batches(examples, pixels, only_blanks, 0)[0]
+    assert not targets["smoking"].any()
+    assert not targets["action"].any()
+
+
+def test_the_average_follows_the_weights(tiny):
+    variable = keras.Variable(np.zeros(3, np.float32))
+    average = WeightAverage([variable], 0.9)
+    for _ in range(200):
+        variable.assign_add(np.full(3, 0.01, np.float32))
+        average.on_train_batch_end(0)
+    # Behind a steady climb, an average lags by momentum / (1 - momentum) steps.
+    assert average.averages[0] == pytest.approx(2.0 - 0.09, abs=1e-3)
+    average.swap()
+    assert np.asarray(variable) == pytest.approx(1.91, abs=1e-3)
+    average.swap()
+    assert np.asarray(variable) == pytest.approx(2.0, abs=1e-3)

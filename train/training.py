@@ -210,6 +210,7 @@ def fit(
             Batches(*training, recipe, epoch),
             initial_epoch=epoch,
             epochs=epoch + 1,
+            shuffle=False,  # they are drawn at random, by their number
             validation_data=watched if _is_watched(epoch, recipe) else None,
             verbose=1 if sys.stderr.isatty() else 2,
             callbacks=[
