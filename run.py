@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sets up what is needed on first use, then runs it.
 
-    python3 run.py scan samples/      the edge app: classify, scan, live, web, info
+    python3 run.py scan samples/      the edge app: classify, scan, live, web, info, space
     python3 run.py test               the tests
     python3 run.py train --help       training; likewise: evaluate, convert
 
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-EDGE, WEB, DEV = "requirements-edge.txt", "requirements-web.txt", "requirements-dev.txt"
+EDGE, WEB, LIVE, DEV = (f"requirements-{name}.txt" for name in ("edge", "web", "live", "dev"))
 DEV_COMMANDS = {
     "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
     "train": ["train"],
@@ -37,11 +37,13 @@ def main():
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
     arguments = sys.argv[1:] or ["--help"]
     if arguments[0] in DEV_COMMANDS:
-        python = prepare(ROOT / ".venv-dev", [EDGE, WEB, DEV], install=[DEV])
+        python = prepare(ROOT / ".venv-dev", [EDGE, WEB, LIVE, DEV], install=[DEV])
         arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
     else:
-        serving = arguments[0] == "web" and not {"-h", "--help"} & set(arguments)
-        files = [EDGE, WEB] if serving else [EDGE]
+        files = [EDGE]
+        if not {"-h", "--help"} & set(arguments):
+            files += [WEB] if arguments[0] == "web" else []
+            files += [LIVE] if "--mqtt" in arguments else []
         python = prepare(ROOT / ".venv", files, install=files)
         arguments = ["edge_app", *arguments]
     start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])

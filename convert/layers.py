@@ -66,11 +66,10 @@ def correct_biases(integer: bytes, original: bytes, pixels: np.ndarray, low: flo
         if name not in means:
             continue
         total = active = 0.0
-        for values, limits in _outputs(_cut_behind(bytes(content), place), pixels):
-            axes = tuple(range(values.ndim - 1))
-            inside = (values > limits[0]) & (values < limits[1])
-            total = total + values.mean(axes) / len(pixels)
-            active = active + inside.mean(axes) / len(pixels)
+        for ((values, (lowest, highest)),) in _run(_ending_at(bytes(content), [place]), pixels):
+            inside = (values > lowest) & (values < highest)
+            total = total + _channel_means(values) / len(pixels)
+            active = active + _channel_means(inside) / len(pixels)
         shift = np.where(
             active > _FEWEST_ACTIVE, (means[name] - total) / np.maximum(active, _FEWEST_ACTIVE), 0
         )
@@ -83,20 +82,22 @@ def layer_errors(
     integer: bytes, original: bytes, pixels: np.ndarray, low: float, high: float
 ) -> list[LayerError]:
     """How much each convolution loses, from the first to the last; arguments as above."""
-    errors = []
-    floats = _to_float(pixels, low, high)
     places = _places(original)
-    for name, place, *_ in _convolutions(bytearray(integer)):
-        if name not in places:
-            continue
-        ours = _outputs(_cut_behind(integer, place), pixels)
-        theirs = _outputs(_cut_behind(original, places[name]), floats)
-        noise = signal = 0.0
-        for (values, _), (expected, _) in zip(ours, theirs, strict=True):
-            noise += float(((values - expected) ** 2).sum())
-            signal += float((expected**2).sum())
-        errors.append(LayerError(_short(name), (noise / signal) ** 0.5 if signal else 0.0))
-    return errors
+    layers = [layer for layer in _convolutions(bytearray(integer)) if layer[0] in places]
+    names = [name for name, *_ in layers]
+    ours = _run(_ending_at(integer, [place for _, place, *_ in layers]), pixels)
+    theirs = _run(
+        _ending_at(original, [places[name] for name in names]), _to_float(pixels, low, high)
+    )
+    noise, signal = np.zeros(len(names)), np.zeros(len(names))
+    for integers, floats in zip(ours, theirs, strict=True):
+        for i, ((values, _), (expected, _)) in enumerate(zip(integers, floats, strict=True)):
+            noise[i] += ((values - expected) ** 2).sum()
+            signal[i] += (expected**2).sum()
+    errors = np.sqrt(noise / np.maximum(signal, 1e-12))
+    return [
+        LayerError(_short(name), float(error)) for name, error in zip(names, errors, strict=True)
+    ]
 
 
 def _convolutions(content: bytearray) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
@@ -127,43 +128,51 @@ def _places(model: bytes) -> dict[str, int]:
 
 
 def _means(model: bytes, names: Sequence[str], inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """The mean of each channel of the tensors of these names that the model has."""
     places = _places(model)
-    means = {}
-    for name in names:
-        if name in places:
-            total = 0.0
-            for values, _ in _outputs(_cut_behind(model, places[name]), inputs):
-                total = total + values.mean(tuple(range(values.ndim - 1))) / len(inputs)
-            means[name] = total
-    return means
+    names = [name for name in names if name in places]
+    totals = [0.0] * len(names)
+    for outputs in _run(_ending_at(model, [places[name] for name in names]), inputs):
+        for i, (values, _) in enumerate(outputs):
+            totals[i] = totals[i] + _channel_means(values) / len(inputs)
+    return dict(zip(names, totals, strict=True))
 
 
-def _cut_behind(model: bytes, place: int) -> bytes:
-    """The network up to an operator, whose output becomes the output."""
+def _channel_means(values: np.ndarray) -> np.ndarray:
+    return values.mean(tuple(range(values.ndim - 1)))
+
+
+def _ending_at(model: bytes, places: Sequence[int]) -> bytes:
+    """The network up to the last of these operators, whose outputs become the outputs."""
     file = tflite.ModelT.InitFromPackedBuf(model, 0)
     graph = file.subgraphs[0]
-    graph.operators = graph.operators[: place + 1]
-    graph.outputs = graph.operators[-1].outputs
+    graph.outputs = [graph.operators[place].outputs[0] for place in places]
+    graph.operators = graph.operators[: max(places) + 1]
     file.signatureDefs = []
     builder = flatbuffers.Builder(len(model) + 1024)
     builder.Finish(file.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _outputs(model: bytes, inputs: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[float, float]]]:
-    """Runs a model; yields each output, dequantized, and the limits that it cannot pass."""
+def _run(
+    model: bytes, inputs: np.ndarray
+) -> Iterator[list[tuple[np.ndarray, tuple[float, float]]]]:
+    """Runs a model; yields for each input its outputs, dequantized, with the limits of each."""
     interpreter, _ = make_interpreter(model, threads=2)
-    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    scale, zero_point = made["quantization"]
-    limits = (0.0, 5.99)  # of ReLU6; a layer without an activation never stays at either
-    if scale:
-        kind = np.iinfo(made["dtype"])
-        limits = (scale * (kind.min - zero_point), scale * (kind.max - zero_point))
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()
     for values in inputs:
         interpreter.set_tensor(given["index"], values[None])
         interpreter.invoke()
-        output = interpreter.get_tensor(made["index"])[0]
-        yield (output.astype(np.float32) - zero_point) * scale if scale else output.copy(), limits
+        yield [_dequantized(interpreter.get_tensor(tensor["index"])[0], tensor) for tensor in made]
+
+
+def _dequantized(values: np.ndarray, tensor: dict) -> tuple[np.ndarray, tuple[float, float]]:
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return values, (-np.inf, np.inf)
+    kind = np.iinfo(tensor["dtype"])
+    limits = (scale * (kind.min - zero_point), scale * (kind.max - zero_point))
+    return (values.astype(np.float32) - zero_point) * np.float32(scale), limits
 
 
 def _to_float(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -171,6 +180,6 @@ def _to_float(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _short(name: str) -> str:
-    """``model/block_1_expand_relu/Relu6;model/...`` is called by its layer."""
-    parts = name.split(";")[0].split("/")
+    """``model/block_1_project_BN/batchnorm/add_1;model/...`` is called by its layer."""
+    parts = [part for part in name.split(";")[0].split("/") if part != "batchnorm"]
     return parts[-2] if len(parts) > 1 else name
