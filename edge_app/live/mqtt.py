@@ -26,8 +26,8 @@ class Publisher:
 
     Topics, below ``smoking-detector/NAME/``: ``availability`` (online, offline; also the last
     will), ``state`` (ON, OFF; retained), ``sees`` (online while the camera gives frames; retained)
-    and ``event`` (the records of the events file as JSON, each delivered exactly once as long as
-    both this process and the broker's session live).
+    and ``event`` (the records of the events file as JSON, with quality of service 2; what happens
+    while the broker is away waits, and the events file is what to trust).
     """
 
     def __init__(self, url: str):
@@ -69,6 +69,10 @@ class Publisher:
         if message.rc == self._mqtt.MQTT_ERR_QUEUE_SIZE:
             self._refused += 1
         else:
+            if message.rc == self._mqtt.MQTT_ERR_NO_CONN:
+                # It waits in the client until the broker is back; left as it is, paho would
+                # answer is_published with an error for good.
+                message.rc = self._mqtt.MQTT_ERR_SUCCESS
             self._waiting = {m: i for m, i in self._waiting.items() if not i.is_published()}
             self._waiting[message.mid] = message
         if changed and self._client.is_connected():

@@ -1,0 +1,152 @@
+"""MQTT against a real Mosquitto."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from edge_app.live.mqtt import Publisher
+
+mqtt = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt")
+
+PREFIX = "smoking-detector/hall"
+
+
+class Broker:
+    """A Mosquitto of our own on loopback."""
+
+    def __init__(self, folder):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"persistence_location {folder}/\n" + ("user root\n" if os.geteuid() == 0 else "")
+        )
+        self._program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+    @property
+    def url(self):
+        return f"mqtt://127.0.0.1:{self.port}/hall"
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [self._program, "-c", self._config], stderr=subprocess.DEVNULL
+        )
+        wait_for(self._answers)
+
+    def _answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait(10)
+
+
+class Listener:
+    """A subscriber that the broker remembers, as Home Assistant would be."""
+
+    def __init__(self, port):
+        self.messages = []
+        self.client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False
+        )
+        self.ready = False
+        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=2)
+        self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
+        self.client.on_message = lambda _c, _u, message: self.messages.append(
+            (message.topic, message.payload.decode())
+        )
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect_async("127.0.0.1", port)
+        self.client.loop_start()
+        wait_for(lambda: self.ready)
+
+    def last(self, topic):
+        return next((text for name, text in reversed(self.messages) if name == topic), None)
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    if not (shutil.which("mosquitto") or os.path.exists("/usr/sbin/mosquitto")):
+        reason = "needs the package mosquitto"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    server = Broker(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def listener(broker):
+    client = Listener(broker.port)
+    yield client
+    client.close()
+
+
+def test_home_assistant_finds_it_and_sees_the_state(broker, listener):
+    publisher = Publisher(broker.url)
+    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "online")
+    wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
+    topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
+    config = json.loads(listener.last(topic))
+    assert config["state_topic"] == f"{PREFIX}/state"
+    assert config["unique_id"] == "smoking-detector-hall"
+    assert [entry["topic"] for entry in config["availability"]] == [
+        f"{PREFIX}/availability",
+        f"{PREFIX}/sees",
+    ]
+    publisher.write({"event": "start", "id": "a"})
+    wait_for(lambda: listener.last(f"{PREFIX}/state") == "ON")
+    publisher.write({"event": "end", "id": "a"})
+    wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
+    publisher.write({"event": "blind", "id": "b"})
+    wait_for(lambda: listener.last(f"{PREFIX}/sees") == "offline")
+    assert publisher.close() == 0
+    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "offline")
+
+
+def test_the_broker_says_so_when_it_dies(broker, listener):
+    publisher = Publisher(broker.url)
+    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "online")
+    publisher._client.socket().shutdown(socket.SHUT_RDWR)  # as a process that is killed
+    wait_for(lambda: (f"{PREFIX}/availability", "offline") in listener.messages)
+    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "online")  # it is back
+    publisher.close()
+
+
+def test_what_never_arrived_is_counted():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    publisher = Publisher(f"mqtt://127.0.0.1:{port}/hall")
+    for number in range(3):
+        publisher.write({"event": "start", "id": str(number)})
+    assert publisher.close() == 3
+
+
+@pytest.mark.parametrize("url", ["http://host", "host", "mqtt://"])
+def test_an_address_without_sense_is_named_without_its_password(url):
+    with pytest.raises(ValueError, match="expected an address as mqtt://"):
+        Publisher(url)
+    with pytest.raises(ValueError) as error:
+        Publisher("http://me:secret@host")
+    assert "secret" not in str(error.value)

@@ -1,0 +1,189 @@
+"""The events file, the pictures kept and the recording: whole, bounded, and of use after a crash."""
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+
+cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
+
+from edge_app.live import EventDetector, Outputs, Rule, run_live  # noqa: E402
+from edge_app.live.decisions import Event  # noqa: E402
+from edge_app.live.events import EventLog  # noqa: E402
+from edge_app.live.pictures import Recorder, Snapshots  # noqa: E402
+
+
+def write_video(path, pictures, seconds=3, fps=10):
+    """A video that shows each picture for some seconds."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), fps, (320, 240))
+    for picture in pictures:
+        pixels = cv2.resize(cv2.imread(str(picture)), (320, 240))
+        for _ in range(int(seconds * fps)):
+            writer.write(pixels)
+    writer.release()
+    return path
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def episode(tmp_path, samples, classifier):
+    """A video whose middle scores higher than the rest, and a rule that lies between."""
+    scores = {path: classifier.classify(path).smoking for path in sorted(samples.glob("*.jpg"))}
+    low, high = min(scores, key=scores.get), max(scores, key=scores.get)
+    gap = scores[high] - scores[low]
+    rule = Rule(begin=scores[high] - 0.3 * gap, end=scores[low] + 0.3 * gap)
+    return write_video(tmp_path / "video.avi", [low, high, low]), rule, scores[high]
+
+
+def test_an_episode_of_a_video_is_one_event_with_its_picture(episode, classifier, tmp_path):
+    video, rule, highest = episode
+    outputs = Outputs(
+        log=EventLog(tmp_path / "events.jsonl"), snapshots=Snapshots(tmp_path / "kept")
+    )
+    summary = run_live(str(video), classifier, display="none", rule=rule, outputs=outputs)
+    start, end = records(tmp_path / "events.jsonl")
+    assert (summary.events, start["event"], end["event"]) == (1, "start", "end")
+    assert start["id"] == end["id"]
+    assert 2.5 < end["seconds"] < 4.0
+    assert end["peak"] == pytest.approx(highest, abs=0.15)  # of JPEG frames of the video
+    assert 0 < end["mean"] <= end["peak"]
+    assert end["reason"] == "over"
+    assert end["source"] == str(video)
+    assert classifier.info.sha256[:12] in end["model"]
+    (picture,) = (tmp_path / "kept").iterdir()
+    assert picture.name == end["snapshot"]
+    assert end["id"] in picture.name
+    again = classifier.classify(picture).smoking
+    assert again == pytest.approx(end["peak"], abs=0.1)
+
+
+@pytest.mark.parametrize("fps", [None, 5])
+def test_an_event_is_the_same_at_another_frame_rate(episode, classifier, tmp_path, fps):
+    video, rule, _ = episode
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    run_live(str(video), classifier, display="none", rule=rule, outputs=outputs, fps=fps)
+    assert 2.5 < records(tmp_path / "events.jsonl")[-1]["seconds"] < 4.0
+
+
+def test_an_event_that_lasts_when_the_run_ends_is_ended(samples, classifier, tmp_path):
+    video = write_video(tmp_path / "video.avi", [samples / "coffee.jpg"])
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    rule = Rule(begin=0.01, end=0.005)
+    run_live(str(video), classifier, display="none", rule=rule, outputs=outputs)
+    assert [record["event"] for record in records(tmp_path / "events.jsonl")] == ["start", "end"]
+    assert records(tmp_path / "events.jsonl")[-1]["reason"] == "stopped"
+
+
+def test_the_events_file_is_bounded_and_nothing_newer_is_lost(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl", max_bytes=1000, keep=2)
+    for number in range(500):
+        log.write({"number": number})
+    log.close()
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["events.jsonl", "events.jsonl.1", "events.jsonl.2"]
+    assert all(file.stat().st_size <= 1000 for file in files)
+    kept = [record["number"] for file in reversed(files) for record in records(file)]
+    assert kept == list(range(kept[0], 500))
+
+
+def test_a_line_that_a_power_cut_broke_stays_alone(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"number": 1}\n{"num')
+    log = EventLog(path)
+    log.write({"number": 2})
+    log.close()
+    assert path.read_text().splitlines() == ['{"number": 1}', '{"num', '{"number": 2}']
+
+
+def test_a_record_is_on_disk_as_soon_as_it_is_written(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.write({"number": 1})
+    assert records(tmp_path / "events.jsonl") == [{"number": 1}]
+    log.close()
+
+
+def test_a_full_disk_is_said_once_and_does_not_end_the_run(capsys):
+    outputs = Outputs(log=EventLog(__import__("pathlib").Path("/dev/full")))
+    for _ in range(3):
+        outputs.write({"event": "blind", "reason": "test"}, time.time())
+    assert capsys.readouterr().err.count("--events: cannot be written") == 1
+
+
+def event(name):
+    return Event(0.0, 1.0, 0.9, 0.8, 10, id=name)
+
+
+def test_snapshots_are_bounded_in_number_and_age_and_leave_others_alone(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"not ours")
+    os.utime(tmp_path / "holiday.jpg", (0, 0))
+    snapshots = Snapshots(tmp_path, keep=3, days=1)
+    paths = []
+    for number in range(5):
+        snapshots.watch(np.full((10, 10, 3), number, np.uint8), 0.5)
+        paths.append(snapshots.save(event(f"{number}")))
+    assert sorted(path.name for path in tmp_path.glob("smoking-*")) == [
+        path.name for path in paths[2:]
+    ]
+    os.utime(paths[-1], (0, 0))
+    snapshots.prune()
+    assert not paths[-1].exists()
+    assert (tmp_path / "holiday.jpg").exists()
+
+
+def test_the_best_frame_is_kept_and_nothing_of_before(tmp_path):
+    snapshots = Snapshots(tmp_path)
+    snapshots.watch(np.full((10, 10, 3), 250, np.uint8), 1.0)
+    snapshots.forget()
+    for grey, score in ((50, 0.5), (100, 0.8), (150, 0.6)):
+        snapshots.watch(np.full((10, 10, 3), grey, np.uint8), score)
+    path = snapshots.save(event("a"))
+    assert abs(int(cv2.imread(str(path)).mean()) - 100) < 3
+    assert snapshots.save(event("b")) is None
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
+def test_a_recording_plays_at_the_speed_of_the_source(tmp_path, name):
+    recorder = Recorder(tmp_path / name, fps=10)
+    for when in np.arange(0, 4, 0.25):  # slower than the file
+        recorder.add(np.zeros((48, 64, 3), np.uint8), 100 + when)
+    recorder.add(np.zeros((48, 64, 3), np.uint8), 10_000)  # a long gap is left out
+    recorder.close()
+    video = cv2.VideoCapture(str(tmp_path / name))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == pytest.approx(40, abs=3)
+    video.release()
+
+
+def test_a_recording_stops_at_its_size(tmp_path):
+    recorder = Recorder(tmp_path / "out.avi", fps=10, max_bytes=200_000)
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    for number in range(200):
+        recorder.add(noise, number / 10)
+    assert recorder.is_full
+    recorder.close()
+    assert (tmp_path / "out.avi").stat().st_size < 200_000 + 51 * 120_000
+
+
+def test_a_recording_needs_a_known_ending(tmp_path):
+    with pytest.raises(ValueError, match=r"ends with \.mp4 or \.avi"):
+        Recorder(tmp_path / "out.gif")
+
+
+def test_memory_stays_flat_over_many_scores():
+    """What is held of an event does not grow with it."""
+    import tracemalloc
+
+    detector = EventDetector()
+    tracemalloc.start()
+    for number in range(20_000):
+        detector.update(0.9, number / 30)
+    early, _ = tracemalloc.get_traced_memory()
+    for number in range(20_000, 60_000):
+        detector.update(0.9, number / 30)
+    late, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert late - early < 10_000
