@@ -1,4 +1,4 @@
-"""The events file, the pictures kept and the recording: whole, bounded, and of use after a crash."""
+"""The events file, the pictures kept and the recording: whole, bounded, useful after a crash."""
 
 import json
 import os
