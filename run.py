@@ -3,7 +3,7 @@
 
     python3 run.py scan samples/      the edge app: classify, scan, live, web, info, space
     python3 run.py test               the tests
-    python3 run.py train --help       training; likewise: evaluate, convert
+    python3 run.py train --help       training; likewise: evaluate, convert, bench
 
 The app gets the environment .venv, the rest gets .venv-dev. Needs Python 3.10 or newer with venv.
 """
@@ -23,6 +23,7 @@ DEV_COMMANDS = {
     "train": ["train"],
     "evaluate": ["train.evaluate"],
     "convert": ["convert"],
+    "bench": ["edge_app", "bench"],
 }
 # As `python -m`, but with this folder on the path in place of the user's, where a picture archive
 # may hold a file of any name.

@@ -9,6 +9,7 @@ import warnings
 import click
 
 from edge_app import __version__
+from edge_app.cli.bench import bench
 from edge_app.cli.classify import classify
 from edge_app.cli.info import info
 from edge_app.cli.live import live
@@ -31,5 +32,5 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
 
 
-for command in (classify, scan, live, web, space, info):
+for command in (classify, scan, live, web, space, info, bench):
     main.add_command(command)
