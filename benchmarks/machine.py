@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe_machine() -> str:
-    """Processor, cores, memory, system, Python, and the versions that matter for speed, in a line."""
+    """Processor, cores, memory, system, and the versions that matter for speed, in a line."""
     memory = ""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
