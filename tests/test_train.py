@@ -9,14 +9,18 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import make_dataset, run_module
+from conftest import ROOT, make_dataset, run_module
 
 from train.augment import augment
-from train.data import TRAINING, DatasetError, Example, find_examples, load_pixels
-from train.metrics import measure
-from train.model import build_model
+from train.calibration import calibrate, uncertain_band
+from train.crossvalidation import read_unseen, training_set
+from train.data import TRAINING, DatasetError, Example, assign_folds, find_examples, load_pixels
+from train.metrics import expected_calibration_error, measure, wilson
+from train.model import build_model, cut_model
 from train.recipe import Recipe
-from train.training import Batches, WeightAverage, sampling_weights
+from train.robustness import CHANGES
+from train.training import CheckpointError, fit, predict_logits, sampling_weights
+from train.views import make_views
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +42,25 @@ def test_a_set_with_splits_keeps_them(dataset):
     assert {e.dataset for e in examples} == {"halves"}
 
 
-def test_one_folder_an_action_is_split_in_every_folder(tmp_path):
+def test_a_set_without_splits_is_trained_on_whole(tmp_path):
     for action in ("smoking", "drinking", "phoning"):
         touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(20)))
     examples = find_examples(tmp_path)
     assert {e.group for e in examples if e.smoking} == {"smoking"}
-    for action in ("smoking", "drinking", "phoning"):
-        splits = Counter(e.split for e in examples if e.group == action)
-        assert splits == {"Training": 15, "Validation": 2, "Testing": 3}
+    assert {e.split for e in examples} == {TRAINING}
     assert find_examples(tmp_path) == examples
+
+
+def test_every_folder_is_dealt_out_evenly_to_the_folds(tmp_path):
+    for action in ("smoking", "drinking"):
+        touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(20)))
+    examples = find_examples(tmp_path)
+    folds = assign_folds(examples, 4)
+    dealt = Counter((e.group, fold) for e, fold in zip(examples, folds, strict=True))
+    assert len(dealt) == 8
+    assert set(dealt.values()) == {5}
+    again = dict(zip(reversed(examples), assign_folds(examples[::-1], 4), strict=True))
+    assert [again[e] for e in examples] == folds.tolist()
 
 
 @pytest.mark.parametrize(
@@ -129,28 +143,76 @@ def test_the_figures_are_those_of_their_definitions():
     assert measure(smoking[:6], scores[:6], 0.5)["roc_auc"] is None
 
 
+def test_wilson_and_calibration_error_are_those_of_their_definitions():
+    low, high = wilson(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Wilson (1927)
+    assert wilson(0, 0) is None
+    scores = np.array([0.05] * 10 + [0.95] * 10)
+    smoking = np.array([False] * 10 + [True] * 8 + [False] * 2)
+    assert expected_calibration_error(scores, smoking) == pytest.approx((0.05 + 0.15) / 2)
+
+
+def test_calibration_finds_temperature_threshold_and_band():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 3, 20000)
+    smoking = rng.random(20000) < 1 / (1 + np.exp(-truth))
+    calibration = calibrate(2 * truth + 1, smoking, false_alarms=0.1)
+    assert calibration.slope == pytest.approx(0.5, abs=0.02)
+    scores = calibration.scores(2 * truth + 1)
+    assert np.mean(scores[~smoking] >= 0.5) == pytest.approx(0.1, abs=0.001)
+    low, high = calibration.decision.uncertain
+    assert low < 0.5 <= high
+    # With both classes alike and no shift, 1 in 4 is wrong at odds of 3 to 1.
+    low, high = uncertain_band(1 / (1 + np.exp(-truth)), smoking)
+    assert (low, high) == pytest.approx((0.25, 0.75), abs=0.04)
+
+    model = build_model(None)
+    before = model.layers[-1].get_weights()
+    calibration.apply(model)
+    kernel, bias = model.layers[-1].get_weights()
+    assert kernel == pytest.approx(calibration.slope * before[0])
+    assert bias == pytest.approx(calibration.slope * (before[1] - calibration.middle))
+
+
+def test_changed_pictures_keep_shape_and_differ(samples):
+    from edge_app.imaging import read_pixels
+
+    pixels = read_pixels(samples / "astronaut.jpg")
+    for name, change in CHANGES.items():
+        changed = change(pixels)
+        assert (changed.shape, changed.dtype) == (pixels.shape, pixels.dtype)
+        distance = np.abs(changed.astype(int) - pixels).mean()
+        assert distance > 1, name
+        if name not in ("half brightness", "mirrored"):
+            assert distance < 15, name
+
+
 def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     """The three commands one after the other, on a set that a few steps can learn."""
     model, integer = tmp_path / "model.keras", tmp_path / "model.tflite"
     weights = tmp_path / "backbone.weights.h5"
-    import keras
-
     keras.utils.set_random_seed(1)
     keras.applications.MobileNetV2(
         include_top=False, input_shape=(224, 224, 3), weights=None
     ).save_weights(weights)
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("picture,why\nhalves/Smoking/3.png,blurred\n")
     trained = run_module(
         *("train", "--data", dataset, "--weights", weights, "--out", model),
-        *("--epochs", "1", "--samples", "32"),
+        *("--wrong-labels", wrong, "--set", "steps=2", "--set", "final_steps=20"),
+        *("--set", "views=1", "--set", "blanks=2", "--set", "folds=2"),
     )
     assert trained.returncode == 0, trained.stderr
-    assert "Training: 16 Smoking, 16 NotSmoking" in trained.stdout
+    assert "To train on: 32 Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
+    assert not model.with_suffix(".training").exists()
     with zipfile.ZipFile(model) as members:
         decision = json.loads(members.read("decision.json"))
     assert decision["threshold"] == 0.5
-    assert "validation pictures" in decision["chosen"]
-    assert model.with_suffix(".csv").read_text().startswith("epoch,")
+    assert "cross-validation" in decision["chosen"]
+    unseen = read_unseen(model.with_suffix(".csv"))
+    assert Counter(picture.fold for picture in unseen) == {0: 32, 1: 32}
+    assert model.with_suffix(".log.csv").read_text().startswith("step,loss,")
 
     converted = run_module("convert", model, "--calibration", dataset, "--out", integer)
     assert converted.returncode == 0, converted.stderr
@@ -159,13 +221,35 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert Classifier(integer).info.decision.chosen == decision["chosen"]
 
     for path in (model, integer):
-        out = tmp_path / f"evaluation_{path.suffix[1:]}"
-        measured = run_module("train.evaluate", path, dataset, "--out", out)
+        out = tmp_path / path.suffix[1:] / "evaluation"
+        measured = run_module(
+            *("train.evaluate", path, dataset, "--out", out, "--robustness"),
+            *("--unseen", model.with_suffix(".csv"), "--wrong-labels", wrong, "--keras", model),
+        )
         assert measured.returncode == 0, measured.stderr
         report = json.loads((out / "evaluation.json").read_text())
         assert report["datasets"]["halves"]["pictures"] == 32
-        for plot in ("confusion_matrix", "scores", "curves"):
-            assert (out / "halves" / f"{plot}.png").stat().st_size > 5000
+        crossed = report["datasets"]["halves, cross-validated"]
+        assert crossed["pictures"] == 62  # two folders have a picture of that name
+        assert len(crossed["accuracy_by_fold"]) == 2
+        assert report["robustness"].keys() == {"as they are", *CHANGES}
+        assert report["against_keras"]["pictures"] == 32
+        document = (out.parent / "EVALUATION.md").read_text()
+        for plot in ("confusion_matrix", "scores", "curves", "reliability"):
+            assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
+            assert f"(evaluation/halves_unseen/{plot}.png)" in document
+
+
+def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
+    import train.notebook as notebook
+
+    monkeypatch.setattr(notebook, "EPOCHS", 1)
+    readable = load_pixels([e for e in find_examples(dataset) if e.split == TRAINING])
+    model, decision = notebook.train_notebook(readable, ([], readable[1][:0]), None, seed=1)
+    assert decision.threshold == 0.5
+    names = [type(layer).__name__ for layer in model.layers]
+    assert names[1:3] == ["Sequential", "Rescaling"]
+    assert names[-3:] == ["Dense", "Dropout", "Dense"]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +258,8 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         (["--out", "model.h5"], "does not end in .keras"),
         (["--weights", "missing.h5"], "missing.h5: there is no such file"),
         (["--data", "missing"], "there is no such folder"),
+        (["--set", "epochs=3"], "expected NAME=VALUE with one of cut, views"),
+        (["--wrong-labels", ROOT / "LICENSE"], "expected a column picture"),
     ],
 )
 def test_wrong_usage_is_one_clear_message(dataset, tmp_path, arguments, message):
@@ -183,88 +269,105 @@ def test_wrong_usage_is_one_clear_message(dataset, tmp_path, arguments, message)
     assert "Traceback" not in result.stderr
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tiny():
     """A recipe of seconds, with all that can be switched on, and data for it."""
-    recipe = Recipe(
-        epochs=2,
-        samples=32,
-        batch=8,
-        sizes=(32, 64),
-        size_shares=(0.5, 0.5),
-        weight_average=0.9,
-        blanks=0.2,
-        mixup=0.2,
-        action_weight=0.3,
-    )
+    recipe = Recipe(views=2, blanks=3, folds=2, batch=8, mixup=0.2, action_weight=0.3)
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (24, 64, 64, 3), np.uint8)
+    pixels = rng.integers(0, 256, (24, 224, 224, 3), np.uint8)
     groups = ["smoking", "drinking", "phoning"]
-    examples = [
-        Example(Path(f"{i}.jpg"), i % 3 == 0, "actions", groups[i % 3], TRAINING) for i in range(24)
-    ]
-    return recipe, (examples, pixels)
+    examples = [Example(Path(f"{i}.jpg"), i % 3 == 0, "actions", groups[i % 3]) for i in range(24)]
+    return recipe, examples, pixels
+
+
+def views_of(tiny, file):
+    recipe, examples, pixels = tiny
+    prefix, _ = cut_model(build_model(None), recipe.cut, 1)
+    return make_views(file, prefix, examples, assign_folds(examples, 2), pixels, recipe)
+
+
+def test_a_cut_model_is_the_model(tiny):
+    keras.utils.set_random_seed(0)
+    model = build_model(None)
+    prefix, suffix = cut_model(model, tiny[0].cut, 3)
+    pixels = tiny[2][:2].astype(np.float32)
+    expected = model.predict(pixels, verbose=0)
+    features = prefix.predict(pixels, verbose=0)
+    assert suffix.predict(features, verbose=0)["smoking"] == pytest.approx(expected, abs=1e-6)
+    assert not prefix.trainable_variables
+    logits = predict_logits(suffix, features)
+    assert 1 / (1 + np.exp(-logits)) == pytest.approx(expected[:, 0], abs=1e-5)
+
+
+def test_views_that_were_broken_off_go_on_and_others_begin_anew(tiny, tmp_path, monkeypatch):
+    import train.views as views
+
+    monkeypatch.setattr(views, "_BATCH", 9)
+    keras.utils.set_random_seed(0)
+    expected = np.array(views_of(tiny, tmp_path / "whole.npy"))
+    assert expected.shape == (3, 27, 14, 14, 64)
+    assert (expected[0] != expected[1]).any()
+    file, done = tmp_path / "part.npy", tmp_path / "part.done"
+    keras.utils.set_random_seed(0)
+    views_of(tiny, file)
+    fingerprint = done.read_text().split()[0]
+    np.lib.format.open_memmap(file, "r+")[1:] = 0
+    done.write_text(f"{fingerprint} 3")  # the first view, in three batches
+    keras.utils.set_random_seed(0)
+    assert (np.array(views_of(tiny, file)) == expected).all()
+    done.write_text("another 9")
+    np.lib.format.open_memmap(file, "r+")[:] = 0
+    keras.utils.set_random_seed(0)
+    assert (np.array(views_of(tiny, file)) == expected).all()
 
 
 def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monkeypatch):
     import train.training as training
 
-    recipe, data = tiny
+    recipe, examples, _ = tiny
+    views = views_of(tiny, tmp_path / "views.npy")
+    chosen = training_set(examples, views, np.arange(24), recipe)
+    checkpoint = tmp_path / "run.checkpoint.npz"
+    draw = training.TrainingSet.batch
 
-    def run(checkpoint):
+    def run(checkpoint, recipe=recipe):
         keras.utils.set_random_seed(0)
-        model = build_model(None, "block_16_project", size=None)
-        training.fit(model, data, data, recipe, tmp_path / "log.csv", checkpoint)
+        model = build_model(None)
+        _, suffix = cut_model(model, recipe.cut, 3)
+        fit(suffix, chosen, recipe, 5, log=tmp_path / "log.csv", checkpoint=checkpoint)
         return np.concatenate([weights.ravel() for weights in model.get_weights()])
 
-    expected = run(None)
-    checkpoint, watched = tmp_path / "run.checkpoint.npz", training._is_watched
-
-    def stop_in_the_second_epoch(epoch, recipe):
-        if epoch == 1:
+    def stop_at_three(self, recipe, step):
+        if step == 3:
             raise KeyboardInterrupt
-        return watched(epoch, recipe)
+        return draw(self, recipe, step)
 
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
+    expected = run(None)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_is_watched", stop_in_the_second_epoch)
+        patch.setattr(training.TrainingSet, "batch", stop_at_three)
         with pytest.raises(KeyboardInterrupt):
             run(checkpoint)
     assert checkpoint.exists()
-    with pytest.raises(training.CheckpointError, match="delete it to begin anew"):
-        training.fit(
-            build_model(None, "block_16_project", size=None),
-            data,
-            data,
-            dataclasses.replace(recipe, seed=2),
-            checkpoint=checkpoint,
-        )
+    with pytest.raises(CheckpointError, match="delete it to begin anew"):
+        run(checkpoint, dataclasses.replace(recipe, seed=2))
     assert run(checkpoint) == pytest.approx(expected, abs=1e-5)
     assert not checkpoint.exists()
 
 
-def test_a_batch_has_its_size_blanks_and_actions(tiny):
-    recipe, (examples, pixels) = tiny
-    for epoch, size in ((0, 32), (1, 64)):
-        batch, targets = Batches(examples, pixels, recipe, epoch)[0]
-        assert batch.shape == (8, size, size, 3)
-        assert targets["smoking"].shape == (8, 1)
-        assert targets["action"].shape == (8, 3)
-        assert np.all(targets["action"].sum(axis=1) <= 1 + 1e-6)
-    only_blanks = dataclasses.replace(recipe, blanks=1.0, mixup=0)
-    _, targets = Batches(examples, pixels, only_blanks, 0)[0]
-    assert not targets["smoking"].any()
-    assert not targets["action"].any()
-
-
-def test_the_average_follows_the_weights(tiny):
-    variable = keras.Variable(np.zeros(3, np.float32))
-    average = WeightAverage([variable], 0.9)
-    for _ in range(200):
-        variable.assign_add(np.full(3, 0.01, np.float32))
-        average.on_train_batch_end(0)
-    # Behind a steady climb, an average lags by momentum / (1 - momentum) steps.
-    assert average.averages[0] == pytest.approx(2.0 - 0.09, abs=1e-3)
-    average.swap()
-    assert np.asarray(variable) == pytest.approx(1.91, abs=1e-3)
-    average.swap()
-    assert np.asarray(variable) == pytest.approx(2.0, abs=1e-3)
+def test_a_batch_is_balanced_and_depends_on_its_step_only(tiny, tmp_path):
+    recipe, examples, _ = tiny
+    views = views_of(tiny, tmp_path / "views.npy")
+    chosen = training_set(examples, views, np.arange(0, 24, 2), recipe)
+    assert set(chosen.places) == {*range(0, 24, 2), 24, 25, 26}
+    features, targets = chosen.batch(recipe, 0)
+    assert features.shape == (8, 14, 14, 64)
+    assert targets["smoking"].shape == (8, 1)
+    assert targets["action"].shape == (8, 3)
+    assert np.all(targets["action"].sum(axis=1) <= 1 + 1e-6)
+    again, _ = chosen.batch(recipe, 0)
+    other, _ = chosen.batch(recipe, 1)
+    assert (features == again).all()
+    assert (features != other).any()
+    share = chosen.weights[chosen.smoking[chosen.places] == 1].sum()
+    assert share == pytest.approx(recipe.smoking_share)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -11,14 +14,20 @@ import click
 import numpy as np
 
 from train.data import (
-    SPLITS,
+    TESTING,
     TRAINING,
     VALIDATION,
     DatasetError,
+    Example,
+    assign_folds,
     find_examples,
     load_pixels,
+    names_in,
 )
 from train.recipe import Recipe
+
+FEWEST_PICTURES = 10
+"""Of each class; below that there is nothing to cross-validate."""
 
 
 @click.command(
@@ -42,81 +51,141 @@ from train.recipe import Recipe
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
 )
-@click.option("--epochs", type=click.IntRange(1), default=Recipe.epochs, show_default=True)
 @click.option(
-    "--samples",
-    type=click.IntRange(32),
-    default=Recipe.samples,
+    "--recipe",
+    "kind",
+    type=click.Choice(["standard", "notebook"]),
+    default="standard",
     show_default=True,
-    help="Pictures an epoch, drawn anew.",
+    help="notebook: the one this project began with, a frozen backbone on the first --data.",
 )
 @click.option(
-    "--unfreeze-from",
-    default=Recipe.unfreeze_from,
-    show_default=True,
-    help="First layer of the backbone that is trained.",
+    "--wrong-labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file whose column picture names pictures that are not trained on.",
 )
-@click.option("--seed", default=Recipe.seed, show_default=True)
+@click.option(
+    "--set",
+    "changes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another number for the recipe, as steps=200; see train/recipe.py for their names.",
+)
 def main(
     folders: tuple[Path, ...],
     weights: str,
     out: Path,
-    epochs: int,
-    samples: int,
-    unfreeze_from: str,
-    seed: int,
+    kind: str,
+    wrong_labels: Path | None,
+    changes: tuple[str, ...],
 ) -> None:
     """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
 
-    A run that was broken off goes on where it was when the same command is given again.
+    Cross-validates first: what its models say of pictures they have not seen gives the threshold,
+    and is written to a .csv file beside the model. A run that was broken off goes on where it was
+    when the same command is given again.
     """
     if out.suffix != ".keras":
         raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
     if weights != "imagenet" and not Path(weights).is_file():
         raise click.BadParameter(f"{weights}: there is no such file", param_hint="--weights")
+    recipe = _change(Recipe(), changes)
     try:
         examples = [example for folder in folders for example in find_examples(folder)]
     except DatasetError as error:
         raise click.BadParameter(str(error), param_hint="--data") from None
     smoking_folders = {f"{e.dataset}/{e.group}" for e in examples if e.smoking}
     click.echo(f"Smoking: {', '.join(sorted(smoking_folders))}; every other folder is not")
-    for split in SPLITS:
-        of_split = [e for e in examples if e.split == split]
-        smoking = sum(e.smoking for e in of_split)
-        click.echo(f"{split}: {smoking} Smoking, {len(of_split) - smoking} NotSmoking")
-        if split != "Testing" and (smoking == 0 or smoking == len(of_split)):
-            raise click.UsageError(f"{split} needs pictures of both classes; add another --data.")
+    if kind == "notebook":
+        _train_notebook(examples, weights, out, recipe.seed)
+    else:
+        try:
+            wrong = names_in(wrong_labels)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--wrong-labels") from None
+        _train(examples, weights, out, recipe, wrong)
+    click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
 
-    from train.model import build_model
-    from train.training import CheckpointError, fit, save, set_decision
 
-    recipe = Recipe(epochs=epochs, samples=samples, unfreeze_from=unfreeze_from, seed=seed)
-    training = load_pixels([e for e in examples if e.split == TRAINING])
-    validation = load_pixels([e for e in examples if e.split == VALIDATION])
+def _train(
+    examples: Sequence[Example], weights: str, out: Path, recipe: Recipe, wrong: set[str]
+) -> None:
+    examples = [e for e in examples if e.split != TESTING]
+    smoking = sum(e.smoking for e in examples)
+    click.echo(f"To train on: {smoking} Smoking, {len(examples) - smoking} NotSmoking")
+    if min(smoking, len(examples) - smoking) < FEWEST_PICTURES:
+        raise click.UsageError(
+            f"At least {FEWEST_PICTURES} pictures of each class are needed; add another --data."
+        )
+    unknown = wrong - {e.name for e in examples}
+    if unknown:
+        click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
+
+    from train.calibration import calibrate
+    from train.crossvalidation import cross_validate, train_model, write_unseen
+    from train.model import build_model, cut_model
+    from train.training import CheckpointError, save
+    from train.views import make_views
+
+    examples, pixels = load_pixels(examples)
+    labels = np.array([e.smoking for e in examples])
+    usable = np.array([e.name not in wrong for e in examples])
+    folds = assign_folds(examples, recipe.folds)
+    folder = out.with_suffix(".training")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        trained = build_model(weights, recipe.unfreeze_from, size=None)
-    except ValueError as error:
-        raise click.UsageError(f"The backbone could not be built: {error}") from None
-    try:
-        fit(
-            trained,
-            training,
-            validation,
+        prefix, _ = cut_model(build_model(weights), recipe.cut, actions=1)
+        views = make_views(folder / "views.npy", prefix, examples, folds, pixels, recipe)
+        del pixels
+        logits = cross_validate(weights, examples, usable, views, folds, recipe, folder)
+        model, _ = train_model(
+            weights,
+            examples,
+            views,
+            np.flatnonzero(usable),
             recipe,
-            log=out.with_suffix(".csv"),
-            checkpoint=out.with_suffix(".checkpoint.npz"),
+            recipe.final_steps,
+            name="All pictures",
+            log=out.with_suffix(".log.csv"),
+            checkpoint=folder / "all.checkpoint.npz",
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
-    model = build_model(None, recipe.unfreeze_from)
-    model.set_weights(trained.get_weights())
+    except ValueError as error:
+        raise click.UsageError(f"The backbone could not be built: {error}") from None
+    calibration = calibrate(logits[usable], labels[usable], recipe.false_alarms)
+    calibration.apply(model)
+    scores_file = out.with_suffix(".csv")
+    write_unseen(scores_file, examples, folds, calibration.scores(logits))
+    save(model, calibration.decision, out)
+    shutil.rmtree(folder)
+    click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")
+    click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
 
-    scores = model.predict(validation[1], verbose=0)[:, 0]
-    labels = np.array([example.smoking for example in validation[0]])
-    decision = set_decision(model, scores, labels, recipe)
+
+def _train_notebook(examples: Sequence[Example], weights: str, out: Path, seed: int) -> None:
+    from train.notebook import train_notebook
+    from train.training import save
+
+    first = [e for e in examples if e.dataset == examples[0].dataset]
+    training = load_pixels([e for e in first if e.split == TRAINING])
+    validation = load_pixels([e for e in first if e.split == VALIDATION])
+    model, decision = train_notebook(training, validation, weights, seed)
     save(model, decision, out)
-    click.echo(f"Wrote {out}. Decision: {decision.chosen}.")
-    click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
+    click.echo(f"Wrote {out}.")
+
+
+def _change(recipe: Recipe, changes: tuple[str, ...]) -> Recipe:
+    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    for change in changes:
+        name, _, value = change.partition("=")
+        try:
+            recipe = replace(recipe, **{name: kinds[name](value)})
+        except (KeyError, ValueError):
+            raise click.BadParameter(
+                f"{change}: expected NAME=VALUE with one of {', '.join(kinds)}", param_hint="--set"
+            ) from None
+    return recipe
 
 
 if __name__ == "__main__":

@@ -10,19 +10,27 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+PAIRS = 0.12
+"""Share of the views that show two pictures of the same class side by side, as a picture of
+several people does."""
 
-def augment(pixels: np.ndarray, rng: np.random.Generator, size: int | None = None) -> np.ndarray:
+
+def augment(
+    pixels: np.ndarray, rng: np.random.Generator, companion: np.ndarray | None = None
+) -> np.ndarray:
     """Returns a randomly changed copy of a picture.
 
     Args:
         pixels: ``uint8[side, side, 3]``, RGB.
         rng: the source of chance; the same state gives the same picture.
-        size: side of the copy in pixels; None for that of the picture.
+        companion: another picture of the same class and shape, to stand beside it now and then.
 
     Returns:
-        ``uint8[size, size, 3]``, RGB.
+        ``uint8[side, side, 3]``, RGB.
     """
-    return _wear(_colour(_move(pixels, rng, size or len(pixels)), rng), rng)
+    if companion is not None and rng.random() < PAIRS:
+        pixels = _side_by_side(pixels, companion, rng)
+    return _wear(_colour(_move(pixels, rng), rng), rng)
 
 
 def blank(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -44,9 +52,24 @@ def blank(rng: np.random.Generator, size: int) -> np.ndarray:
     return picture.clip(0, 255).astype(np.uint8)
 
 
-def _move(pixels: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
-    if size != len(pixels):
-        pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+def _side_by_side(
+    pixels: np.ndarray, companion: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Two pictures in one, each squeezed into half of it, or cut to its middle half."""
+    size = len(pixels)
+    halves = []
+    for picture in (pixels, companion):
+        if rng.random() < 0.5:
+            picture = picture[:, size // 4 : size // 4 + size // 2]
+        halves.append(cv2.resize(picture, (size // 2, size), interpolation=cv2.INTER_AREA))
+    if rng.random() < 0.5:
+        halves.reverse()
+    joined = np.concatenate(halves, axis=1)
+    return cv2.resize(joined, (size, size)) if joined.shape[1] != size else joined
+
+
+def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    size = len(pixels)
     angle = np.deg2rad(rng.normal(0, 6))
     zoom = np.exp(rng.uniform(np.log(0.65), np.log(1.4)))
     stretch = np.exp(rng.uniform(-0.15, 0.15))  # pictures of any shape are stretched to a square

@@ -10,14 +10,16 @@ A folder whose name begins with "smoking" is Smoking; every other one is NotSmok
 that must be said by the name (``smoking...`` or ``notsmoking...``), since a lone folder of some
 other name is more likely a mistake. Case, spaces, dashes and underscores in names do not matter.
 
-Sets without splits of their own are split folder by folder, 75 : 10 : 15, in the order of a hash of
-the files' names: the same on every machine, and no class is left without its share.
+What lies in Training and Validation, and every picture of a set without splits, is for training and
+its cross-validation. Testing is only ever measured.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +31,6 @@ from tqdm import tqdm
 from edge_app.imaging import PictureError, find_pictures, read_pixels
 
 TRAINING, VALIDATION, TESTING = "Training", "Validation", "Testing"
-SPLITS = (TRAINING, VALIDATION, TESTING)
 
 _SPLIT_NAMES = {
     "training": TRAINING,
@@ -40,8 +41,6 @@ _SPLIT_NAMES = {
     "testing": TESTING,
     "test": TESTING,
 }
-_TESTING_SHARE = 0.15
-_VALIDATION_SHARE = 0.10
 
 
 class DatasetError(ValueError):
@@ -57,14 +56,19 @@ class Example:
         smoking: its label.
         dataset: name of the data set's folder, as ``stanford40``.
         group: name of the folder it lies in, as ``drinking``; false alarms are counted by it.
-        split: ``Training``, ``Validation`` or ``Testing``.
+        split: ``Training``, ``Validation`` or ``Testing``; ``Training`` where its set has none.
     """
 
     path: Path
     smoking: bool
     dataset: str
     group: str
-    split: str
+    split: str = TRAINING
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables: its data set, folder and file."""
+        return f"{self.dataset}/{self.group}/{self.path.name}"
 
 
 def find_examples(folder: Path) -> list[Example]:
@@ -128,16 +132,48 @@ def load_pixels(
     return readable, pixels[: len(readable)]
 
 
+def names_in(file: Path | None) -> set[str]:
+    """The column ``picture`` of a CSV file; nothing where there is no file.
+
+    Raises:
+        ValueError: it has no such column.
+    """
+    if file is None:
+        return set()
+    with file.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if "picture" not in (reader.fieldnames or ()):
+            raise ValueError(f"{file}: expected a column picture")
+        return {row["picture"] for row in reader}
+
+
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
+def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
+    """Deals pictures out to the parts of a cross-validation.
+
+    Every folder of every set is dealt out evenly, in the order of a hash of the files' names: the
+    same on every machine.
+
+    Returns:
+        The part of each picture, ``int[n]``, counted from 0.
+    """
+    parts = np.empty(len(examples), int)
+    dealt: Counter[tuple[str, str]] = Counter()
+    for place in sorted(range(len(examples)), key=lambda i: _hash_of_name(examples[i].path)):
+        folder = (examples[place].dataset, examples[place].group)
+        parts[place] = dealt[folder] % folds
+        dealt[folder] += 1
+    return parts
+
+
+def _examples_of_class(folder: Path, dataset: str, split: str = TRAINING) -> list[Example]:
     smoking = _plain(folder.name).startswith("smoking")
-    paths = sorted(find_pictures(folder), key=_hash_of_name)
     return [
-        Example(path, smoking, dataset, folder.name, split or _split_at(place / len(paths)))
-        for place, path in enumerate(paths)
+        Example(path, smoking, dataset, folder.name, split)
+        for path in sorted(find_pictures(folder), key=_hash_of_name)
     ]
 
 
@@ -147,12 +183,6 @@ def _plain(name: str) -> str:
 
 def _hash_of_name(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path.name)).hexdigest()
-
-
-def _split_at(place: float) -> str:
-    if place < _TESTING_SHARE:
-        return TESTING
-    return VALIDATION if place < _TESTING_SHARE + _VALIDATION_SHARE else TRAINING
 
 
 def _try_read(path: Path, size: int) -> np.ndarray | PictureError:

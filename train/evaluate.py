@@ -17,15 +17,20 @@ from tqdm import tqdm
 
 from edge_app import Classifier, ModelError
 from edge_app.decision import Decision, read_decision
+from train.crossvalidation import Unseen, read_unseen
 from train.data import (
-    SPLITS,
     TESTING,
+    TRAINING,
+    VALIDATION,
     DatasetError,
     Example,
     find_examples,
     load_pixels,
+    names_in,
 )
 from train.metrics import measure
+from train.report import plot_folder, to_markdown
+from train.robustness import CHANGES
 
 
 @click.command(
@@ -34,23 +39,56 @@ from train.metrics import measure
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--split", type=click.Choice([*SPLITS, "all"]), default=TESTING, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice([TRAINING, VALIDATION, TESTING, "all"]),
+    default=TESTING,
+    show_default=True,
+)
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="[default: the one in the model file]"
 )
 @click.option(
+    "--unseen",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The .csv file that training wrote: what cross-validation said of the other pictures.",
+)
+@click.option(
+    "--wrong-labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file whose column picture names what is set aside in the figures of --unseen.",
+)
+@click.option(
+    "--keras",
+    "original",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The .keras file that a .tflite file was made from, to compare their scores.",
+)
+@click.option(
+    "--robustness", is_flag=True, help="Measure also what blur, noise, JPEG and darkness cost."
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A folder for evaluation.json and the plots.  [default: MODEL's name + _evaluation]",
+    help="A folder for evaluation.json and the plots; the report is EVALUATION.md beside it.  "
+    "[default: MODEL's name + _evaluation]",
 )
 def main(
-    model: Path, data: tuple[Path, ...], split: str, threshold: float | None, out: Path | None
+    model: Path,
+    data: tuple[Path, ...],
+    split: str,
+    threshold: float | None,
+    unseen: Path | None,
+    wrong_labels: Path | None,
+    original: Path | None,
+    robustness: bool,
+    out: Path | None,
 ) -> None:
     """Measures a .keras or .tflite model on labelled pictures (DATA: folders as for training).
 
     A .keras model is given pixels from 0 to 255, so its preprocessing has to be inside its graph.
 
-    Prints a table, and writes evaluation.json and plots.
+    Prints a table, and writes evaluation.json, plots, and EVALUATION.md.
     """
     try:
         examples = [example for folder in data for example in find_examples(folder)]
@@ -58,66 +96,159 @@ def main(
         raise click.BadParameter(str(error), param_hint="DATA") from None
     examples = [e for e in examples if split in ("all", e.split)]
     if not examples:
-        raise click.UsageError(f"There are no {split} pictures in {', '.join(map(str, data))}.")
+        raise click.UsageError(
+            f"There are no {split} pictures in {', '.join(map(str, data))}. Sets without splits "
+            "are trained on whole: --split all measures a model that has not seen them."
+        )
     if threshold is None:
         threshold = (read_decision(str(model)) or Decision()).threshold
     try:
-        examples, scores = score(model, examples)
+        examples, pixels, scores = score(model, examples)
+        report = {
+            "model": model.name,
+            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "split": split,
+            "threshold": threshold,
+            "datasets": evaluate(examples, scores, threshold),
+        }
+        measured = {
+            name: [(e, s) for e, s in zip(examples, scores, strict=True) if e.dataset == name]
+            for name in report["datasets"]
+        }
+        if unseen:
+            for name, part in _cross_validated(unseen, names_in(wrong_labels)).items():
+                report["datasets"] |= {name: _with_folds(part, threshold)}
+                measured[name] = part
+        if robustness:
+            report["robustness"] = _robustness(model, examples, pixels, threshold)
+        if original:
+            report["against_keras"] = _against(original, pixels, scores, threshold)
     except (ModelError, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
-    results = evaluate(examples, scores, threshold)
-    report = {
-        "model": model.name,
-        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "split": split,
-        "datasets": results,
-    }
+    for name, part in measured.items():
+        report["datasets"][name]["worst_mistakes"] = _worst(part, threshold)
     out = out or model.with_name(f"{model.stem}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    from train.plots import plot_all
-
-    for name in results:
-        of_dataset = np.array([e.dataset == name for e in examples])
-        smoking = np.array([e.smoking for e in examples])
-        plot_all(smoking[of_dataset], scores[of_dataset], threshold, out / name)
-    _print_table(results)
-    click.echo(f"Wrote {out}{os.sep}evaluation.json and plots.")
+    _write_plots(report, measured, out)
+    document = out.parent / "EVALUATION.md"
+    document.write_text(to_markdown(report, out.name))
+    _print_table(report["datasets"])
+    click.echo(f"Wrote {out}{os.sep}evaluation.json and plots, and {document}.")
 
 
-def score(model: Path, examples: Sequence[Example]) -> tuple[list[Example], np.ndarray]:
-    """Scores pictures with a model of either kind, with progress bars.
+def _cross_validated(file: Path, wrong: set[str]) -> dict[str, list[tuple[Unseen, float]]]:
+    parts = defaultdict(list)
+    for picture in read_unseen(file):
+        if picture.name not in wrong:
+            parts[f"{picture.dataset}, cross-validated"].append((picture, picture.score))
+    return dict(parts)
+
+
+def _with_folds(part: list[tuple[Unseen, float]], threshold: float) -> dict:
+    """The figures of all folds together, and the accuracy of each."""
+    pictures, scores = zip(*part, strict=True)
+    (result,) = evaluate(pictures, np.array(scores), threshold).values()
+    right = defaultdict(list)
+    for picture, value in part:
+        right[picture.fold].append((value >= threshold) == picture.smoking)
+    result["accuracy_by_fold"] = [float(np.mean(right[fold])) for fold in sorted(right)]
+    return result
+
+
+def _robustness(
+    model: Path, examples: Sequence[Example], pixels: np.ndarray, threshold: float
+) -> dict[str, float]:
+    smoking = np.array([e.smoking for e in examples])
+    accuracy = {}
+    for name, change in {"as they are": lambda picture: picture, **CHANGES}.items():
+        scores = score_pixels(model, np.stack([change(picture) for picture in pixels]))
+        accuracy[name] = float(np.mean((scores >= threshold) == smoking))
+    return accuracy
+
+
+def _against(
+    original: Path, pixels: np.ndarray, scores: np.ndarray, threshold: float
+) -> dict[str, float]:
+    expected = score_pixels(original, pixels)
+    flips = (expected >= threshold) != (scores >= threshold)
+    return {
+        "pictures": len(scores),
+        "other_label": int(flips.sum()),
+        "other_label_and_far_from_the_threshold": int(
+            (flips & (np.abs(expected - threshold) > 0.1)).sum()
+        ),
+        "mean_difference": float(np.abs(expected - scores).mean()),
+        "largest_difference": float(np.abs(expected - scores).max()),
+    }
+
+
+def _worst(part: Sequence[tuple[Example | Unseen, float]], threshold: float) -> list[list]:
+    """Names and scores of the ten pictures that are furthest on the wrong side."""
+    mistakes = [
+        (abs(value - threshold), picture.name, float(value))
+        for picture, value in part
+        if (value >= threshold) != picture.smoking
+    ]
+    return [[name, round(value, 3)] for _, name, value in sorted(mistakes, reverse=True)[:10]]
+
+
+def _write_plots(report: dict, measured: dict, out: Path) -> None:
+    from train.plots import plot_all, plot_false_alarms
+
+    for name, part in measured.items():
+        folder = out / plot_folder(name)
+        smoking = np.array([picture.smoking for picture, _ in part])
+        plot_all(smoking, np.array([value for _, value in part]), report["threshold"], folder)
+        if groups := report["datasets"][name].get("false_alarms_by_group"):
+            plot_false_alarms(groups, folder / "false_alarms.png")
+
+
+def score(model: Path, examples: Sequence[Example]) -> tuple[list[Example], np.ndarray, np.ndarray]:
+    """Reads and scores pictures with a model of either kind, with progress bars.
 
     Returns:
-        The examples that could be read, and their P(Smoking) ``float32[n]``.
+        The examples that could be read, their pixels ``uint8[n, size, size, 3]``, and their
+        P(Smoking) ``float32[n]``.
 
     Raises:
         edge_app.ModelError: a ``.tflite`` file cannot be used.
         ValueError: a ``.keras`` file cannot be used.
     """
     if model.suffix == ".tflite":
+        size = Classifier(model).info.size
+    else:
+        import keras
+
+        size = keras.models.load_model(model, compile=False).inputs[0].shape[1]
+    examples, pixels = load_pixels(examples, size)
+    return examples, pixels, score_pixels(model, pixels)
+
+
+def score_pixels(model: Path, pixels: np.ndarray) -> np.ndarray:
+    """P(Smoking), ``float32[n]``, of pixels ``uint8[n, size, size, 3]``; raises as `score`."""
+    if model.suffix == ".tflite":
         classifier = Classifier(model)
-        examples, pixels = load_pixels(examples, classifier.info.size)
-        scores = [
-            classifier.classify_pixels(picture).smoking
-            for picture in tqdm(pixels, "Classifying", unit="picture", disable=None)
-        ]
-        return examples, np.array(scores, np.float32)
+        bar = tqdm(pixels, "Classifying", unit="picture", disable=None)
+        return np.array(
+            [classifier.classify_pixels(picture).smoking for picture in bar], np.float32
+        )
 
     import keras
 
     network = keras.models.load_model(model, compile=False)
-    examples, pixels = load_pixels(examples, network.inputs[0].shape[1])
     batches = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
     scores = [
         network.predict_on_batch(batch.astype(np.float32))[:, -1]
         for batch in tqdm(batches, "Classifying", unit="batch", disable=None)
     ]
-    return examples, np.concatenate(scores)
+    return np.concatenate(scores)
 
 
-def evaluate(examples: Sequence[Example], scores: np.ndarray, threshold: float) -> dict[str, dict]:
+def evaluate(
+    examples: Sequence[Example | Unseen], scores: np.ndarray, threshold: float
+) -> dict[str, dict]:
     """Figures for each data set, with false alarms by group where it has many groups.
 
     Args:
@@ -145,7 +276,7 @@ def evaluate(examples: Sequence[Example], scores: np.ndarray, threshold: float) 
 
 def _print_table(results: dict[str, dict]) -> None:
     columns = ("pictures", "accuracy", "loss", "ROC AUC", "Smoking recall", "false alarms")
-    click.echo(f"{'':<16}" + "".join(f"{name:>16}" for name in columns))
+    click.echo(f"{'':<28}" + "".join(f"{name:>16}" for name in columns))
     for dataset, result in results.items():
         smoking, not_smoking = result["classes"]["Smoking"], result["classes"]["NotSmoking"]
         cells = (
@@ -156,7 +287,7 @@ def _print_table(results: dict[str, dict]) -> None:
             f"{smoking['recall']:.1%}" if smoking["pictures"] else "-",
             f"{1 - not_smoking['recall']:.1%}" if not_smoking["pictures"] else "-",
         )
-        click.echo(f"{dataset:<16}" + "".join(f"{cell:>16}" for cell in cells))
+        click.echo(f"{dataset:<28}" + "".join(f"{cell:>16}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ SIZE = 224
 
 
 def build_model(
-    weights: str | Path | None = "imagenet",
-    unfreeze_from: str = Recipe.unfreeze_from,
-    size: int | None = SIZE,
+    weights: str | Path | None = "imagenet", dropout: float = Recipe.dropout
 ) -> keras.Model:
     """MobileNetV2 1.0 with a head of global average pooling, dropout and one dense layer.
 
@@ -27,31 +25,50 @@ def build_model(
 
     Args:
         weights: "imagenet" (downloads), a ``.weights.h5`` file of the backbone, or None (random).
-        unfreeze_from: name of the first backbone layer that is trained. Batch normalization stays
-            frozen everywhere: batches of 32 give worse statistics than ImageNet's.
-        size: side of the input in pixels; None for a model that takes any multiple of 32, to
-            be trained at several.
+        dropout: share of the features that the last layer does not see in training.
     """
-    backbone = _backbone(weights, SIZE, alpha=1.0)
-    if size is None:
-        # The same layers behind an input of any size. Built at 224, they pad as 224 needs, which
-        # is what every multiple of 32 needs; built without a size, they would pad otherwise.
-        backbone = keras.models.clone_model(
-            backbone,
-            input_tensors=keras.Input((None, None, 3)),
-            clone_function=lambda layer: layer,
-        )
-    names = [layer.name for layer in backbone.layers]
-    first = names.index(unfreeze_from)
-    for index, layer in enumerate(backbone.layers):
-        layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
-    pixels = keras.Input((size, size, 3), name="pixels")
+    pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
-    x = backbone(x)
+    x = _backbone(weights, SIZE, alpha=1.0)(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dropout(0.3, name="dropout")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
     smoking = keras.layers.Dense(1, activation="sigmoid", name="smoking")(x)
     return keras.Model(pixels, smoking, name="smoking_mobilenetv2")
+
+
+def cut_model(model: keras.Model, cut: str, actions: int) -> tuple[keras.Model, keras.Model]:
+    """Cuts a model in two, which share its layers: training the second part trains the model.
+
+    Batch normalization stays as it is in both: batches of 32 give worse statistics than
+    ImageNet's.
+
+    Args:
+        model: from `build_model`.
+        cut: name of the backbone's layer that the first part ends with.
+        actions: units of a second head for training.
+
+    Returns:
+        The first part: ``float32[n, size, size, 3]`` in [0, 255] to what the cut layer gives. The
+        second part: from there to ``smoking`` ``float32[n, 1]``, P(Smoking), and ``action``
+        ``float32[n, actions]``, logits.
+    """
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    middle = backbone.get_layer(cut).output
+    pixels = keras.Input(model.inputs[0].shape[1:])
+    first = keras.Model(backbone.inputs[0], middle)(model.get_layer("to_minus_one_to_one")(pixels))
+    prefix = keras.Model(pixels, first, name="prefix")
+    prefix.trainable = False
+
+    rest = keras.Model(middle, backbone.outputs[0], name="rest")
+    for layer in rest.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    given = keras.Input(middle.shape[1:])
+    features = model.get_layer("dropout")(model.get_layer("pool")(rest(given)))
+    heads = {
+        "smoking": model.get_layer("smoking")(features),
+        "action": keras.layers.Dense(actions, name="action")(features),
+    }
+    return prefix, keras.Model(given, heads, name="suffix")
 
 
 def build_notebook_model(

@@ -1,73 +1,179 @@
-"""Trains a model on labelled pictures held in memory."""
+"""Trains a cut model on the features of views, and sets its decision."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
 
 from edge_app.decision import Decision, append_decision
 from edge_app.files import whole_file
-from train.augment import augment, blank
 from train.data import Example
 from train.recipe import Recipe
+
+CHECKPOINT_STEPS = 100
+"""Steps from one checkpoint to the next: under a minute on two cores."""
+
+
+HEAD_C = 0.003
+"""Inverse regularization of the logistic regression that the last layer begins with."""
 
 
 class CheckpointError(ValueError):
     """What a broken off run left behind does not belong to this one."""
 
 
-class Batches(keras.utils.PyDataset):
-    """Draws augmented batches.
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a model is trained on.
 
-    A batch is ``float32[batch, size, size, 3]`` in [0, 255] and its targets: ``smoking``
-    ``float32[batch, 1]`` and ``action`` ``float32[batch, actions]``, a row of zeros, which costs
-    nothing whatever is answered, where the data set does not say what is done.
-
-    Each picture is drawn by its weight, so that classes and data sets are balanced whatever their
-    sizes. A batch depends on the seed, the epoch and its number only.
+    Attributes:
+        views: from `train.views.make_views`; its last view, the pictures as they are, is not used.
+        places: which of the pictures and blanks are trained on, ``int[m]``.
+        smoking: P(Smoking) that is to be learnt, for all of them, ``float32[n]``.
+        actions: one-hot actions of all of them, from `action_targets`, ``float32[n, actions]``.
+        weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
     """
 
-    def __init__(self, examples: Sequence[Example], pixels: np.ndarray, recipe: Recipe, epoch: int):
-        super().__init__(workers=2, max_queue_size=8)
-        self.pixels = pixels
-        self.smoking = np.array([[example.smoking] for example in examples], np.float32)
-        self.actions = action_targets(examples)
-        self.weights = sampling_weights(examples, recipe.smoking_share)
-        self.recipe = recipe
-        self.epoch = epoch
+    views: np.ndarray
+    places: np.ndarray
+    smoking: np.ndarray
+    actions: np.ndarray
+    weights: np.ndarray
 
-    def __len__(self) -> int:
-        return self.recipe.steps
+    def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Draws the batch of a step; it depends on the seed and the step only.
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        recipe = self.recipe
-        size = recipe.size_at(self.epoch)
-        rng = np.random.default_rng([recipe.seed, self.epoch, step])
-        drawn = rng.choice(len(self.weights), recipe.batch, p=self.weights)
-        pixels = np.empty((recipe.batch, size, size, 3), np.float32)
-        smoking, actions = self.smoking[drawn], self.actions[drawn]
-        for place, picture in enumerate(drawn):
-            if rng.random() < recipe.blanks:
-                pixels[place] = blank(rng, size)
-                smoking[place], actions[place] = 0, 0
-            else:
-                pixels[place] = augment(self.pixels[picture], rng, size)
-        if recipe.mixup and rng.random() < 0.5:
+        Returns:
+            ``float32[batch, rows, columns, channels]``, and the targets ``smoking``
+            ``float32[batch, 1]`` and ``action`` ``float32[batch, actions]``.
+        """
+        rng = np.random.default_rng([recipe.seed, step])
+        drawn = rng.choice(self.places, recipe.batch, p=self.weights)
+        of_view = rng.integers(recipe.views, size=recipe.batch)
+        features = self.views[of_view, drawn].astype(np.float32)
+        smoking, actions = self.smoking[drawn, None], self.actions[drawn]
+        smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
+        if recipe.mixup:
             share = rng.beta(recipe.mixup, recipe.mixup, (recipe.batch, 1)).astype(np.float32)
-            pixels = _mix(pixels, share[..., None, None])
+            features = _mix(features, share[..., None, None])
             smoking, actions = _mix(smoking, share), _mix(actions, share)
-        return pixels, {"smoking": smoking, "action": actions}
+        return features, {"smoking": smoking, "action": actions}
 
 
 def _mix(values: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Mixes each with its neighbour in the batch."""
     return values * share + np.roll(values, 1, axis=0) * (1 - share)
+
+
+def fit(
+    suffix: keras.Model,
+    training: TrainingSet,
+    recipe: Recipe,
+    steps: int,
+    *,
+    name: str = "Training",
+    log: Path | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Trains the second part of a cut model in place, with a progress bar.
+
+    Args:
+        suffix: from `train.model.cut_model`.
+        training: what on.
+        recipe: the numbers.
+        steps: how many batches.
+        name: for the progress bar.
+        log: a CSV file that gets a line every 20 steps: step, loss, learning rate.
+        checkpoint: a file that holds all there is to go on with, written now and then. Where
+            it is there already, of the same recipe, training goes on from it.
+
+    Raises:
+        CheckpointError: the checkpoint is of another recipe.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    warmup = math.ceil(steps / 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 20,
+        decay_steps=steps - warmup,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+    suffix.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
+        loss={
+            "smoking": keras.losses.BinaryCrossentropy(),
+            "action": keras.losses.CategoricalCrossentropy(from_logits=True),
+        },
+        loss_weights={"smoking": 1.0, "action": recipe.action_weight},
+    )
+    suffix.optimizer.build(suffix.trainable_variables)
+    done = _restore(checkpoint, recipe, suffix)
+    losses = []
+    with tqdm(range(done, steps), name, initial=done, total=steps, disable=None) as bar:
+        for step in bar:
+            features, targets = training.batch(recipe, step)
+            losses.append(suffix.train_on_batch(features, targets, return_dict=True)["loss"])
+            if (step + 1) % 20 == 0 or step + 1 == steps:
+                # What Keras returns is an average since the metrics were last reset.
+                loss = float(losses[-1])
+                suffix.reset_metrics()
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                if log:
+                    _append(log, step + 1, loss, float(schedule(step)))
+            if checkpoint and (step + 1) % CHECKPOINT_STEPS == 0:
+                _save_state(checkpoint, recipe, suffix, step + 1)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+
+
+def fit_head(suffix: keras.Model, training: TrainingSet, recipe: Recipe) -> None:
+    """Starts the last layer where a logistic regression on the untrained features ends.
+
+    A head that begins at random pulls the features about before it knows anything (Kumar and
+    others, "Fine-Tuning can Distort Pretrained Features", 2022).
+
+    Args:
+        suffix: from `train.model.cut_model`, with the backbone's own weights; changed in place.
+        training: what on; three of its views are used.
+        recipe: the numbers.
+    """
+    pooled = keras.Sequential([suffix.get_layer("rest"), suffix.get_layer("pool")])
+    features = np.concatenate(
+        [
+            pooled.predict_on_batch(training.views[view, part].astype(np.float32))
+            for view in range(min(3, recipe.views))
+            for part in np.array_split(training.places, max(1, len(training.places) // 64))
+        ]
+    )
+    repeats = len(features) // len(training.places)
+    labels = np.tile(training.smoking[training.places] >= 0.5, repeats)
+    weights = np.tile(training.weights * len(training.weights), repeats)
+    regression = LogisticRegression(C=HEAD_C, max_iter=300).fit(features, labels, weights)
+    head = suffix.get_layer("smoking")
+    head.set_weights([regression.coef_.T.astype(np.float32), regression.intercept_])
+
+
+def predict_logits(suffix: keras.Model, features: np.ndarray) -> np.ndarray:
+    """The logit of P(Smoking) of pictures, ``float32[n]``, from their features at the cut."""
+    scores = [
+        keras.ops.convert_to_numpy(suffix.predict_on_batch(part.astype(np.float32))["smoking"])
+        for part in np.array_split(features, max(1, len(features) // 64))
+    ]
+    return to_logits(np.concatenate(scores)[:, 0])
+
+
+def to_logits(scores: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), ``float64[n]``, finite for scores of 0 and 1 too."""
+    scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(scores / (1 - scores))
 
 
 def action_targets(examples: Sequence[Example]) -> np.ndarray:
@@ -118,143 +224,25 @@ def sampling_weights(examples: Sequence[Example], smoking_share: float) -> np.nd
     return weights / weights.sum()
 
 
-class WeightAverage(keras.callbacks.Callback):
-    """Keeps an exponential moving average of the trained weights, and validates with it.
-
-    Early on it follows more closely, as ``(1 + steps) / (10 + steps)``, so that it does not drag
-    the untrained weights along (as TensorFlow's ExponentialMovingAverage does with num_updates).
-    """
-
-    def __init__(self, variables: Sequence, momentum: float):
-        super().__init__()
-        self.variables = list(variables)
-        self.momentum = momentum
-        self.steps = 0
-        self.averages = [_copy_of(variable) for variable in self.variables]
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        momentum = min(self.momentum, (1 + self.steps) / (10 + self.steps))
-        self.steps += 1
-        for average, variable in zip(self.averages, self.variables, strict=True):
-            average += (1 - momentum) * (keras.ops.convert_to_numpy(variable) - average)
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        self.swap()
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        self.swap()
-
-    def swap(self) -> None:
-        """Exchanges the weights and their averages."""
-        for place, variable in enumerate(self.variables):
-            current = _copy_of(variable)
-            variable.assign(self.averages[place])
-            self.averages[place] = current
+def _append(log: Path, step: int, loss: float, rate: float) -> None:
+    if not log.exists():
+        log.write_text("step,loss,learning_rate\n")
+    with log.open("a") as file:
+        file.write(f"{step},{loss:.5f},{rate:.3g}\n")
 
 
-def _copy_of(variable: keras.Variable) -> np.ndarray:
-    """The values of a variable, which the array that a backend gives may share memory with."""
-    return np.array(keras.ops.convert_to_numpy(variable))
+def _state(suffix: keras.Model) -> list:
+    return [*suffix.variables, *suffix.optimizer.variables]
 
 
-def fit(
-    model: keras.Model,
-    training: tuple[Sequence[Example], np.ndarray],
-    validation: tuple[Sequence[Example], np.ndarray],
-    recipe: Recipe,
-    log: Path | None = None,
-    checkpoint: Path | None = None,
-) -> None:
-    """Trains the model in place, with a progress bar an epoch.
-
-    Args:
-        model: as from `train.model.build_model` with ``size=None``.
-        training: examples and their pixels ``uint8[n, size, size, 3]``.
-        validation: likewise; only watched, never used to pick an epoch.
-        recipe: the numbers.
-        log: a CSV file that gets a line an epoch.
-        checkpoint: a file that holds all there is to go on with after each epoch. Where it is
-            there already and of the same recipe, the training goes on from it.
-    """
-    keras.utils.set_random_seed(recipe.seed)
-    total = recipe.epochs * recipe.steps
-    warmup = min(recipe.steps, total // 5)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 20,
-        decay_steps=total - warmup,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
-    )
-    trainer = _with_actions(model, action_targets(training[0]).shape[1])
-    trainer.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
-        loss={
-            "smoking": keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
-            "action": keras.losses.CategoricalCrossentropy(from_logits=True),
-        },
-        loss_weights={"smoking": 1.0, "action": recipe.action_weight},
-        metrics={"smoking": [keras.metrics.AUC(name="auc")]},
-    )
-    trainer.optimizer.build(trainer.trainable_variables)
-    average = WeightAverage(trainer.trainable_variables, recipe.weight_average)
-    first = _restore(checkpoint, recipe, trainer, average)
-    watched = (
-        validation[1],
-        {
-            "smoking": np.array([[example.smoking] for example in validation[0]], np.float32),
-            "action": np.zeros((len(validation[0]), trainer.output["action"].shape[1])),
-        },
-    )
-    for epoch in range(first, recipe.epochs):
-        trainer.fit(
-            Batches(*training, recipe, epoch),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,  # they are drawn at random, by their number
-            validation_data=watched if _is_watched(epoch, recipe) else None,
-            verbose=1 if sys.stderr.isatty() else 2,
-            callbacks=[
-                average,
-                *([keras.callbacks.CSVLogger(str(log), append=epoch > 0)] if log else []),
-            ],
-        )
-        if checkpoint:
-            _save_state(checkpoint, recipe, trainer, average, epoch + 1)
-    if recipe.weight_average:
-        average.swap()
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
-
-
-def _is_watched(epoch: int, recipe: Recipe) -> bool:
-    """Every fourth epoch and the last: validation costs a fifth of an epoch of small pictures."""
-    return epoch % 4 == 3 or epoch == recipe.epochs - 1
-
-
-def _with_actions(model: keras.Model, actions: int) -> keras.Model:
-    """The model with a second head on the same features, used in training only."""
-    features = model.get_layer("dropout").output
-    action = keras.layers.Dense(actions, name="action")(features)
-    return keras.Model(model.inputs[0], {"smoking": model.outputs[0], "action": action})
-
-
-def _state(trainer: keras.Model) -> list:
-    return [*trainer.variables, *trainer.optimizer.variables]
-
-
-def _save_state(
-    path: Path, recipe: Recipe, trainer: keras.Model, average: WeightAverage, epochs: int
-) -> None:
-    arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(trainer))}
-    arrays |= {f"average_{i}": array for i, array in enumerate(average.averages)}
+def _save_state(path: Path, recipe: Recipe, suffix: keras.Model, steps: int) -> None:
+    arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(suffix))}
     with whole_file(path) as partial, open(partial, "wb") as file:
-        np.savez(file, recipe=repr(recipe), epochs=epochs, steps=average.steps, **arrays)
+        np.savez(file, recipe=repr(recipe), steps=steps, **arrays)
 
 
-def _restore(
-    path: Path | None, recipe: Recipe, trainer: keras.Model, average: WeightAverage
-) -> int:
-    """Goes back to where a killed run was; returns the number of epochs that are done."""
+def _restore(path: Path | None, recipe: Recipe, suffix: keras.Model) -> int:
+    """Goes back to where a killed run was; returns the number of steps that are done."""
     if path is None or not path.exists():
         return 0
     with np.load(path) as saved:
@@ -263,40 +251,9 @@ def _restore(
                 f"{path} is what another recipe left behind; delete it to begin anew, "
                 f"or go on with: {saved['recipe']}"
             )
-        for i, variable in enumerate(_state(trainer)):
+        for i, variable in enumerate(_state(suffix)):
             variable.assign(saved[f"state_{i}"])
-        average.averages = [saved[f"average_{i}"] for i in range(len(average.averages))]
-        average.steps = int(saved["steps"])
-        return int(saved["epochs"])
-
-
-def set_decision(
-    model: keras.Model, scores: np.ndarray, labels: np.ndarray, recipe: Recipe
-) -> Decision:
-    """Moves the model's bias so that 0.5 is the threshold, and says how it was chosen.
-
-    The threshold is the lowest one at which at most ``recipe.false_alarms`` of the NotSmoking
-    validation pictures are called Smoking. Shifting the last bias by its logit puts it at 0.5,
-    where every standard runner, which only knows the larger score, decides the same.
-
-    Args:
-        model: ends in a dense layer with a sigmoid; changed in place.
-        scores: P(Smoking) of the validation pictures, ``float[n]``.
-        labels: ``bool[n]``.
-    """
-    negatives = np.sort(scores[~labels])
-    allowed = int(recipe.false_alarms * len(negatives))
-    threshold = float(np.clip(negatives[-allowed - 1], 1e-4, 1 - 1e-4)) + 1e-6
-    head = model.layers[-1]
-    kernel, bias = head.get_weights()
-    head.set_weights([kernel, bias - math.log(threshold / (1 - threshold))])
-    return Decision(
-        threshold=0.5,
-        chosen=(
-            f"the last bias was shifted so that at most {recipe.false_alarms:.0%} of the "
-            f"{len(negatives)} NotSmoking validation pictures score 0.5 or more"
-        ),
-    )
+        return int(saved["steps"])
 
 
 def save(model: keras.Model, decision: Decision, path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Scores that mean something: temperature, threshold and uncertain band from cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from edge_app.decision import Decision
+
+UNCERTAIN_ERRORS = 0.25
+"""A score is uncertain where at least this share of the pictures that have it, both classes
+weighted alike, are of the other class than the label says."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is done to a model's logit: ``slope * (logit - middle)``.
+
+    Attributes:
+        slope: one over the temperature.
+        middle: the logit that becomes 0, a score of 0.5.
+        decision: what goes into the model file.
+    """
+
+    slope: float
+    middle: float
+    decision: Decision
+
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated P(Smoking), ``float64[n]``, of logits ``float[n]``."""
+        return 1 / (1 + np.exp(-self.slope * (logits - self.middle)))
+
+    def apply(self, model: keras.Model) -> None:
+        """Folds it into the last dense layer, so that the file itself is calibrated."""
+        head = model.layers[-1]
+        kernel, bias = head.get_weights()
+        head.set_weights([self.slope * kernel, self.slope * (bias - self.middle)])
+
+
+def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> Calibration:
+    """Chooses temperature, threshold and uncertain band.
+
+    The temperature is Platt's (1999): the slope of a logistic regression on the logits. The
+    threshold is the lowest at which at most ``false_alarms`` of the NotSmoking pictures are
+    called Smoking; it is moved to 0.5, where every standard runner, which only knows the larger
+    score, decides the same.
+
+    Args:
+        logits: of pictures that the models had not seen, ``float[n]``.
+        smoking: their labels, ``bool[n]``.
+        false_alarms: the share that is allowed.
+    """
+    regression = LogisticRegression(C=np.inf).fit(logits[:, None], smoking)
+    slope = float(regression.coef_[0, 0])
+    negatives = np.sort(logits[~smoking])
+    middle = float(negatives[-int(false_alarms * len(negatives)) - 1]) + 1e-6
+    scores = 1 / (1 + np.exp(-slope * (logits - middle)))
+    return Calibration(
+        slope,
+        middle,
+        Decision(
+            threshold=0.5,
+            chosen=(
+                f"at most {false_alarms:.1%} of the {len(negatives)} NotSmoking pictures of the "
+                "cross-validation score 0.5 or more"
+            ),
+            uncertain=uncertain_band(scores, smoking),
+        ),
+    )
+
+
+def uncertain_band(scores: np.ndarray, smoking: np.ndarray) -> tuple[float, float]:
+    """The scores around 0.5 at which the label is wrong too often; see `UNCERTAIN_ERRORS`.
+
+    How probable Smoking is at a score is read off an isotonic regression with both classes
+    weighted alike.
+
+    Args:
+        scores: P(Smoking), ``float[n]``.
+        smoking: labels, ``bool[n]``.
+
+    Returns:
+        The first uncertain score, and the first above it that is not.
+    """
+    weights = np.where(smoking, 0.5 / smoking.sum(), 0.5 / (~smoking).sum())
+    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    curve.fit(scores, smoking, sample_weight=weights)
+    grid = np.linspace(0, 1, 101)
+    probable = curve.predict(grid)
+    low = grid[(grid <= 0.5) & (probable >= UNCERTAIN_ERRORS)]
+    high = grid[(grid >= 0.5) & (probable <= 1 - UNCERTAIN_ERRORS)]
+    return float(low.min(initial=0.5)), float(high.max(initial=0.5))
