@@ -14,7 +14,15 @@ from conftest import ROOT, make_dataset, run_module
 from train.augment import augment
 from train.calibration import calibrate, uncertain_band
 from train.crossvalidation import read_unseen, training_set
-from train.data import TRAINING, DatasetError, Example, assign_folds, find_examples, load_pixels
+from train.data import (
+    TRAINING,
+    VALIDATION,
+    DatasetError,
+    Example,
+    assign_folds,
+    find_examples,
+    load_pixels,
+)
 from train.metrics import expected_calibration_error, measure, wilson
 from train.model import build_model, cut_model
 from train.recipe import Recipe
@@ -42,12 +50,14 @@ def test_a_set_with_splits_keeps_them(dataset):
     assert {e.dataset for e in examples} == {"halves"}
 
 
-def test_a_set_without_splits_is_trained_on_whole(tmp_path):
+def test_a_set_without_splits_is_split_in_every_folder(tmp_path):
     for action in ("smoking", "drinking", "phoning"):
         touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(20)))
     examples = find_examples(tmp_path)
     assert {e.group for e in examples if e.smoking} == {"smoking"}
-    assert {e.split for e in examples} == {TRAINING}
+    for action in ("smoking", "drinking", "phoning"):
+        splits = Counter(e.split for e in examples if e.group == action)
+        assert splits == {"Training": 15, "Validation": 5}
     assert find_examples(tmp_path) == examples
 
 
@@ -57,8 +67,8 @@ def test_every_folder_is_dealt_out_evenly_to_the_folds(tmp_path):
     examples = find_examples(tmp_path)
     folds = assign_folds(examples, 4)
     dealt = Counter((e.group, fold) for e, fold in zip(examples, folds, strict=True))
-    assert len(dealt) == 8
-    assert set(dealt.values()) == {5}
+    assert dealt.pop(("smoking", -1)) == dealt.pop(("drinking", -1)) == 15
+    assert sorted(dealt.values()) == [1, 1, 1, 1, 1, 1, 2, 2]
     again = dict(zip(reversed(examples), assign_folds(examples[::-1], 4), strict=True))
     assert [again[e] for e in examples] == folds.tolist()
 
@@ -203,7 +213,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         *("--set", "views=1", "--set", "blanks=2", "--set", "folds=2"),
     )
     assert trained.returncode == 0, trained.stderr
-    assert "To train on: 32 Smoking, 32 NotSmoking" in trained.stdout
+    assert "Validation: 16 Smoking, 16 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
     assert not model.with_suffix(".training").exists()
     with zipfile.ZipFile(model) as members:
@@ -211,7 +221,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert decision["threshold"] == 0.5
     assert "cross-validation" in decision["chosen"]
     unseen = read_unseen(model.with_suffix(".csv"))
-    assert Counter(picture.fold for picture in unseen) == {0: 32, 1: 32}
+    assert Counter(picture.fold for picture in unseen) == {0: 16, 1: 16}
     assert model.with_suffix(".log.csv").read_text().startswith("step,loss,")
 
     converted = run_module("convert", model, "--calibration", dataset, "--out", integer)
@@ -230,7 +240,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         report = json.loads((out / "evaluation.json").read_text())
         assert report["datasets"]["halves"]["pictures"] == 32
         crossed = report["datasets"]["halves, cross-validated"]
-        assert crossed["pictures"] == 62  # two folders have a picture of that name
+        assert crossed["pictures"] == 31
         assert len(crossed["accuracy_by_fold"]) == 2
         assert report["robustness"].keys() == {"as they are", *CHANGES}
         assert report["against_keras"]["pictures"] == 32
@@ -276,7 +286,10 @@ def tiny():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (24, 224, 224, 3), np.uint8)
     groups = ["smoking", "drinking", "phoning"]
-    examples = [Example(Path(f"{i}.jpg"), i % 3 == 0, "actions", groups[i % 3]) for i in range(24)]
+    examples = [
+        Example(Path(f"{i}.jpg"), i % 3 == 0, "actions", groups[i % 3], VALIDATION)
+        for i in range(24)
+    ]
     return recipe, examples, pixels
 
 

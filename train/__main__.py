@@ -46,7 +46,8 @@ FEWEST_PICTURES = 10
     "--weights",
     default="imagenet",
     show_default=True,
-    help="The backbone's weights: a .weights.h5 file, or imagenet (downloaded by Keras).",
+    help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, or "
+    "a .keras file of ours that was trained on the Training pictures of the same data.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
@@ -111,12 +112,14 @@ def _train(
     examples: Sequence[Example], weights: str, out: Path, recipe: Recipe, wrong: set[str]
 ) -> None:
     examples = [e for e in examples if e.split != TESTING]
-    smoking = sum(e.smoking for e in examples)
-    click.echo(f"To train on: {smoking} Smoking, {len(examples) - smoking} NotSmoking")
-    if min(smoking, len(examples) - smoking) < FEWEST_PICTURES:
-        raise click.UsageError(
-            f"At least {FEWEST_PICTURES} pictures of each class are needed; add another --data."
-        )
+    for split in (TRAINING, VALIDATION):
+        of_split = [e for e in examples if e.split == split]
+        smoking = sum(e.smoking for e in of_split)
+        click.echo(f"{split}: {smoking} Smoking, {len(of_split) - smoking} NotSmoking")
+        if min(smoking, len(of_split) - smoking) < FEWEST_PICTURES:
+            raise click.UsageError(
+                f"{split} needs {FEWEST_PICTURES} pictures of each class; add another --data."
+            )
     unknown = wrong - {e.name for e in examples}
     if unknown:
         click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
@@ -153,10 +156,13 @@ def _train(
         raise click.UsageError(str(error)) from None
     except ValueError as error:
         raise click.UsageError(f"The backbone could not be built: {error}") from None
-    calibration = calibrate(logits[usable], labels[usable], recipe.false_alarms)
+    tested = folds >= 0
+    right = tested & usable
+    calibration = calibrate(logits[right], labels[right], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
-    write_unseen(scores_file, examples, folds, calibration.scores(logits))
+    unseen = [e for e, of_fold in zip(examples, tested, strict=True) if of_fold]
+    write_unseen(scores_file, unseen, folds[tested], calibration.scores(logits[tested]))
     save(model, calibration.decision, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")

@@ -18,9 +18,16 @@ from tqdm import tqdm
 
 from edge_app.files import whole_file
 from train.data import Example
-from train.model import build_model, cut_model
+from train.model import build_model, cut_model, is_whole
 from train.recipe import Recipe
-from train.training import TrainingSet, action_targets, fit, fit_head, predict_logits, sampling_weights
+from train.training import (
+    TrainingSet,
+    action_targets,
+    fit,
+    fit_head,
+    predict_logits,
+    sampling_weights,
+)
 
 _COLUMNS = ("picture", "dataset", "group", "smoking", "fold", "score")
 
@@ -98,7 +105,8 @@ def train_model(
     chosen = training_set(examples, views, places, recipe)
     model = build_model(weights, recipe.dropout)
     _, suffix = cut_model(model, recipe.cut, chosen.actions.shape[1])
-    fit_head(suffix, chosen, recipe)
+    if not is_whole(weights):
+        fit_head(suffix, chosen, recipe)
     fit(suffix, chosen, recipe, steps, **options)
     return model, suffix
 
@@ -112,23 +120,23 @@ def cross_validate(
     recipe: Recipe,
     folder: Path,
 ) -> np.ndarray:
-    """Scores every picture with a model that was trained without its fold.
+    """Scores every Validation picture with a model that was trained without its fold.
 
     A fold that is finished is kept in ``folder``, and not done again by a later run.
 
     Args:
         weights: of the backbone.
         examples: the pictures.
-        usable: which may be trained on (all are scored), ``bool[n]``.
+        usable: which may be trained on, ``bool[n]``; the others are scored all the same.
         views: their features.
-        folds: the fold of each, ``int[n]``.
+        folds: the fold of each, ``int[n]``; -1 for those that are always trained on.
         recipe: the numbers.
         folder: for what is kept until the whole run is done.
 
     Returns:
-        The logit of each picture, ``float64[n]``.
+        The logit of each picture, ``float64[n]``; not a number for Training pictures.
     """
-    logits = np.zeros(len(examples))
+    logits = np.full(len(examples), np.nan)
     for fold in range(recipe.folds):
         kept = folder / f"fold{fold}.npz"
         tested = np.flatnonzero(folds == fold)

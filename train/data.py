@@ -10,8 +10,10 @@ A folder whose name begins with "smoking" is Smoking; every other one is NotSmok
 that must be said by the name (``smoking...`` or ``notsmoking...``), since a lone folder of some
 other name is more likely a mistake. Case, spaces, dashes and underscores in names do not matter.
 
-What lies in Training and Validation, and every picture of a set without splits, is for training and
-its cross-validation. Testing is only ever measured.
+Sets without splits of their own are split folder by folder, three quarters Training and a quarter
+Validation, in the order of a hash of the files' names: the same on every machine. Training
+pictures are always trained on; Validation pictures are scored in cross-validation, by a model that
+was trained without them; Testing pictures are only ever measured.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _SPLIT_NAMES = {
     "testing": TESTING,
     "test": TESTING,
 }
+_VALIDATION_SHARE = 0.25
 
 
 class DatasetError(ValueError):
@@ -56,14 +59,14 @@ class Example:
         smoking: its label.
         dataset: name of the data set's folder, as ``stanford40``.
         group: name of the folder it lies in, as ``drinking``; false alarms are counted by it.
-        split: ``Training``, ``Validation`` or ``Testing``; ``Training`` where its set has none.
+        split: ``Training``, ``Validation`` or ``Testing``.
     """
 
     path: Path
     smoking: bool
     dataset: str
     group: str
-    split: str = TRAINING
+    split: str
 
     @property
     def name(self) -> str:
@@ -152,6 +155,43 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
+    """Deals the Validation pictures out to the parts of a cross-validation.
+
+    Every folder of every set is dealt out evenly, in the order of a hash of the files' names.
+
+    Returns:
+        The part of each picture, ``int[n]``, counted from 0; -1 for Training pictures.
+    """
+    parts = np.full(len(examples), -1)
+    dealt: Counter[tuple[str, str]] = Counter()
+    for place in sorted(range(len(examples)), key=lambda i: _hash_of_name(examples[i].path)):
+        if examples[place].split == VALIDATION:
+            folder = (examples[place].dataset, examples[place].group)
+            parts[place] = dealt[folder] % folds
+            dealt[folder] += 1
+    return parts
+
+
+def names_in(file: Path | None) -> set[str]:
+    """The column ``picture`` of a CSV file; nothing where there is no file.
+
+    Raises:
+        ValueError: it has no such column.
+    """
+    if file is None:
+        return set()
+    with file.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if "picture" not in (reader.fieldnames or ()):
+            raise ValueError(f"{file}: expected a column picture")
+        return {row["picture"] for row in reader}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
     """Deals pictures out to the parts of a cross-validation.
 
     Every folder of every set is dealt out evenly, in the order of a hash of the files' names: the
@@ -169,11 +209,19 @@ def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
     return parts
 
 
-def _examples_of_class(folder: Path, dataset: str, split: str = TRAINING) -> list[Example]:
+def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
     smoking = _plain(folder.name).startswith("smoking")
+    paths = sorted(find_pictures(folder), key=_hash_of_name)
+    first_of_training = _VALIDATION_SHARE * len(paths)
     return [
-        Example(path, smoking, dataset, folder.name, split)
-        for path in sorted(find_pictures(folder), key=_hash_of_name)
+        Example(
+            path,
+            smoking,
+            dataset,
+            folder.name,
+            split or (VALIDATION if place < first_of_training else TRAINING),
+        )
+        for place, path in enumerate(paths)
     ]
 
 

@@ -24,16 +24,25 @@ def build_model(
     own share to the logit, so that where the model looks can be computed exactly.
 
     Args:
-        weights: "imagenet" (downloads), a ``.weights.h5`` file of the backbone, or None (random).
+        weights: "imagenet" (downloads), a ``.weights.h5`` file of the backbone, a ``.keras`` file
+            that this function's model was saved to, or None (random).
         dropout: share of the features that the last layer does not see in training.
     """
     pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
-    x = _backbone(weights, SIZE, alpha=1.0)(x)
+    x = _backbone(None if is_whole(weights) else weights, SIZE, alpha=1.0)(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     smoking = keras.layers.Dense(1, activation="sigmoid", name="smoking")(x)
-    return keras.Model(pixels, smoking, name="smoking_mobilenetv2")
+    model = keras.Model(pixels, smoking, name="smoking_mobilenetv2")
+    if is_whole(weights):
+        model.set_weights(keras.models.load_model(weights, compile=False).get_weights())
+    return model
+
+
+def is_whole(weights: str | Path | None) -> bool:
+    """Whether the weights are those of a whole model, with its last layer."""
+    return str(weights).endswith(".keras")
 
 
 def cut_model(model: keras.Model, cut: str, actions: int) -> tuple[keras.Model, keras.Model]:

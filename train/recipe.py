@@ -35,18 +35,18 @@ class Recipe:
     """
 
     cut: str = "block_6_project_BN"
-    views: int = 12
+    views: int = 4
     blanks: int = 64
-    folds: int = 5
-    steps: int = 640
-    final_steps: int = 1600
+    folds: int = 2
+    steps: int = 800
+    final_steps: int = 800
     batch: int = 32
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-5
     weight_decay: float = 0.02
     dropout: float = 0.3
     smoking_share: float = 0.45
     mixup: float = 0.2
     label_smoothing: float = 0.05
     action_weight: float = 0.0
-    false_alarms: float = 0.02
+    false_alarms: float = 0.025
     seed: int = 1
