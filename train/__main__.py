@@ -46,8 +46,8 @@ FEWEST_PICTURES = 10
     "--weights",
     default="imagenet",
     show_default=True,
-    help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, or "
-    "a .keras file of ours that was trained on the Training pictures of the same data.",
+    help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, "
+    "or a .keras file of ours that was trained on the Training pictures of the same data.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"

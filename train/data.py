@@ -172,43 +172,6 @@ def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
     return parts
 
 
-def names_in(file: Path | None) -> set[str]:
-    """The column ``picture`` of a CSV file; nothing where there is no file.
-
-    Raises:
-        ValueError: it has no such column.
-    """
-    if file is None:
-        return set()
-    with file.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if "picture" not in (reader.fieldnames or ()):
-            raise ValueError(f"{file}: expected a column picture")
-        return {row["picture"] for row in reader}
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
-    """Deals pictures out to the parts of a cross-validation.
-
-    Every folder of every set is dealt out evenly, in the order of a hash of the files' names: the
-    same on every machine.
-
-    Returns:
-        The part of each picture, ``int[n]``, counted from 0.
-    """
-    parts = np.empty(len(examples), int)
-    dealt: Counter[tuple[str, str]] = Counter()
-    for place in sorted(range(len(examples)), key=lambda i: _hash_of_name(examples[i].path)):
-        folder = (examples[place].dataset, examples[place].group)
-        parts[place] = dealt[folder] % folds
-        dealt[folder] += 1
-    return parts
-
-
 def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
     smoking = _plain(folder.name).startswith("smoking")
     paths = sorted(find_pictures(folder), key=_hash_of_name)
