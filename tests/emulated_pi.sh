@@ -5,7 +5,8 @@
 #
 #   sudo tests/emulated_pi.sh [FOLDER]        default: /var/tmp/emulated-pi; kept for the next time
 #
-# Needs: apt install debootstrap qemu-user-static binfmt-support, and .venv-dev or .venv of run.py
+# Needs: apt install debootstrap qemu-user-static binfmt-support, and an environment with the edge
+# requirements: .venv-dev or .venv of run.py, or the one whose Python PYTHON names
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-/var/tmp/emulated-pi}
@@ -17,7 +18,7 @@ for program in debootstrap qemu-aarch64-static update-binfmts; do
   command -v "$program" >/dev/null || {
     say "$program is missing: apt install debootstrap qemu-user-static binfmt-support"; exit 2; }
 done
-for python in "$project"/.venv-dev/bin/python "$project"/.venv/bin/python; do
+for python in "${PYTHON:-}" "$project"/.venv-dev/bin/python "$project"/.venv/bin/python; do
   [ -x "$python" ] && break
 done
 [ -x "$python" ] || { say "There is no environment yet: python3 run.py info"; exit 2; }

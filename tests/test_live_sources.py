@@ -101,10 +101,13 @@ def test_a_camera_that_hangs_is_left_and_opened_anew(device, quick):
     frames.close()
 
 
-def test_a_device_that_hangs_for_ever_does_not_fill_the_memory_with_threads(device, quick):
+def test_a_device_that_hangs_for_ever_does_not_fill_the_memory_with_threads(
+    device, quick, monkeypatch
+):
     before = threading.active_count()
     frames = open_frames("0", opener=device.open)
     until(frames, Frame)
+    monkeypatch.setattr(sources, "OPEN_SECONDS", 0.4)
     device.hanging.set()
     time.sleep(0.1)
     until(frames, Lost)

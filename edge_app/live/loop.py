@@ -82,7 +82,7 @@ def run_live(
         fps: at most so many frames a second.
         region: the part to look at: x, y, width, height in pixels of the frame.
         realtime: play a file at its own speed, as if it were a camera.
-        rule: when events begin and end; None for the one that fits the model.
+        rule: when events begin and end; None for the one that fits the model and ``fps``.
         outputs: where events, pictures and the recording go; they are closed at the end.
         frames: gives the frames, as `open_frames` does.
 
@@ -90,7 +90,8 @@ def run_live(
         edge_app.live.SourceError: the source cannot be opened, or has no such region.
     """
     outputs = outputs or Outputs()
-    is_file = os.path.isfile(source) and not realtime
+    waits = os.path.isfile(source) and not realtime
+    rule = rule or Rule.of(classifier.info.decision).for_rate(fps)
     run = _Run(source, classifier, region, rule, outputs)
     with contextlib.ExitStack() as stack:
         stack.callback(outputs.close)
@@ -110,7 +111,7 @@ def run_live(
                 while waiting and not _is_over(stopping, start, duration):
                     if window is not None and not run.serve_window(window):
                         stopping.set()
-                    waiting = window is not None and window.paused and is_file
+                    waiting = window is not None and window.paused and waits
                 if _is_over(stopping, start, duration):
                     break
         except KeyboardInterrupt:
@@ -128,7 +129,7 @@ class _Run:
     source: str
     classifier: Classifier
     region: Region | None
-    rule: Rule | None
+    rule: Rule
     outputs: Outputs
     summary: Summary = field(init=False)
 
@@ -136,12 +137,12 @@ class _Run:
         info = self.classifier.info
         self.summary = Summary(info.decision.label)
         self.outputs.describe(self.source, info)
-        self.detector = EventDetector(self.rule or Rule.of(info.decision))
+        self.detector = EventDetector(self.rule)
         self.meter = Meter()
         self.status = Status()
         self.frame: Frame | None = None
         self.prediction: Prediction | None = None
-        self._offset = 0.0  # from the source's clock to time.time
+        self._offset: float | None = None  # from the source's clock to time.time
 
     def take(self, item: Frame | Lost | Found | None, window: Window | None) -> None:
         if isinstance(item, Lost):
@@ -182,10 +183,11 @@ class _Run:
         self.summary.classified += 1
         self.summary.smoking += prediction.label == info.decision.label
         self.summary.dropped += frame.dropped
-        self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
+        if self._offset is None or not self.outputs.is_file:  # a camera's day may be set anew
+            self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
         changes = self.detector.update(prediction.smoking, frame.time)
         self._report(changes)
-        self.outputs.frame(frame, prediction.smoking, self.detector.state)
+        self.outputs.frame(frame, prediction.smoking, self.detector.since is not None)
         self.status.frame(frame, prediction, self.detector.state, self.meter, self.summary.dropped)
 
     def _report(self, changes: list[Event], reason: str = "over") -> None:

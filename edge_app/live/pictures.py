@@ -104,7 +104,7 @@ class Recorder:
         self._fps, self._max_bytes = fps, max_bytes
         self._writer = None
         self._size = (0, 0)
-        self._start, self._written = 0.0, 0
+        self._start, self._written, self._check_at = 0.0, 0, 50
 
     def add(self, pixels: np.ndarray, when: float) -> None:
         """Adds a frame of a time in seconds.
@@ -126,9 +126,11 @@ class Recorder:
         for _ in range(due - self._written):
             self._writer.write(pixels)
             self._written += 1
-        if self._written % 50 == 0 and self.path.stat().st_size > self._max_bytes:
-            self.is_full = True
-            self.close()
+        if self._written >= self._check_at:
+            self._check_at = self._written + 50
+            if self.path.stat().st_size > self._max_bytes:
+                self.is_full = True
+                self.close()
 
     def close(self) -> None:
         """Ends the file."""
