@@ -130,13 +130,15 @@ class Publisher:
             return
         topic = f"homeassistant/binary_sensor/smoking-detector-{self.name}/config"
         client.publish(topic, json.dumps(self._discovery()), qos=1, retain=True)
-        self._publish("availability", "online", qos=1, retain=True)
+        self._publish("availability", "online", qos=0, retain=True)
         self._publish_state()
 
     def _publish_state(self) -> None:
         with self._lock:
             for topic, value in (("sees", self._sees), ("state", self._state)):
-                self._publish(topic, value, qos=1, retain=True)
+                # Quality 0: what was lost with a connection is old, and paho would repeat it after
+                # the state of now. Each new connection begins with the state.
+                self._publish(topic, value, qos=0, retain=True)
 
     def _discovery(self) -> dict:
         identity = f"smoking-detector-{self.name}"
