@@ -44,7 +44,7 @@ def main():
         files = [EDGE]
         if not {"-h", "--help"} & set(arguments):
             files += [WEB] if arguments[0] == "web" else []
-            files += [LIVE] if "--mqtt" in arguments else []
+            files += [LIVE] if any(a.split("=")[0] == "--mqtt" for a in arguments) else []
         python = prepare(ROOT / ".venv", files, install=files)
         arguments = ["edge_app", *arguments]
     start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])

@@ -18,7 +18,7 @@ from edge_app.live.mqtt import Publisher
 mqtt = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt")
 pytest.importorskip("cv2", reason="needs opencv-python")
 
-from live_servers import MjpegServer  # noqa: E402
+from live_servers import MjpegServer, wait_for  # noqa: E402
 
 PREFIX = "smoking-detector/hall"
 
@@ -86,13 +86,6 @@ class Listener:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Cameras and streams that stall, go and come back; what is passed over; how a run is ended."""
 
+import doctest
 import json
 import os
 import signal
@@ -16,9 +17,9 @@ from conftest import ROOT, run_module
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
-from live_servers import MjpegServer, RtspServer  # noqa: E402
+from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
 
-from edge_app.live import SourceError, capture, run_live, sources  # noqa: E402
+from edge_app.live import SourceError, capture, run_live, sources, status  # noqa: E402
 from edge_app.live.capture import list_cameras, shown  # noqa: E402
 from edge_app.live.sources import Found, Frame, Gate, Lost, open_frames  # noqa: E402
 
@@ -261,13 +262,6 @@ def start_live(*arguments):
     )
 
 
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def records(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -464,3 +458,8 @@ def test_a_slow_frame_rate_is_no_outage(device, quick):
     until(frames, Frame)
     assert [type(item) for item in until(frames, Frame)] == [Frame]
     frames.close()
+
+
+@pytest.mark.parametrize("module", [capture, sources, status])
+def test_the_examples_run(module):
+    assert doctest.testmod(module).failed == 0
