@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,6 +16,8 @@ from conftest import ROOT
 pytest.importorskip("cv2", reason="needs opencv-python")
 
 from live_servers import MjpegServer, wait_for
+
+from edge_app.cli.live import live
 
 UNIT = ROOT / "deploy" / "smoking-live.service"
 
@@ -51,6 +54,13 @@ def test_it_starts_at_boot_again_and_again_without_root_and_bounded(unit):
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert service["DynamicUser"] == "yes"
     assert {"MemoryMax", "LimitDATA"} <= set(service)
+
+
+def test_every_setting_that_is_named_is_an_option():
+    texts = UNIT.read_text() + (ROOT / "docs" / "raspberry-pi.md").read_text()
+    options = {f"SMOKING_LIVE_{parameter.name.upper()}" for parameter in live.params}
+    named = set(re.findall(r"SMOKING_LIVE_[A-Z]+", texts))
+    assert {"SMOKING_LIVE_SOURCE", "SMOKING_LIVE_MQTT"} <= named <= options
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")

@@ -13,12 +13,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT, run_module
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
 from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
 
+from edge_app.cli.live import live  # noqa: E402
 from edge_app.live import SourceError, capture, run_live, sources, status  # noqa: E402
 from edge_app.live.capture import list_cameras, shown  # noqa: E402
 from edge_app.live.sources import Found, Frame, Gate, Lost, open_frames  # noqa: E402
@@ -429,6 +431,12 @@ def raspberry_pi(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="cameras are listed otherwise elsewhere")
 def test_what_is_no_camera_of_a_raspberry_pi_is_not_listed(raspberry_pi):
     assert list_cameras() == [("/dev/video1", "HD Webcam")]
+
+
+def test_a_raspberry_pi_without_cameras_is_told_how_to_use_its_own(raspberry_pi, monkeypatch):
+    monkeypatch.setattr(capture, "_V4L2", ROOT / "nothing")
+    result = CliRunner().invoke(live, ["--list"])
+    assert result.output.startswith("There is no camera. OpenCV cannot open the Raspberry Pi's")
 
 
 def test_on_a_raspberry_pi_it_says_why_its_camera_cannot_be_opened(raspberry_pi):

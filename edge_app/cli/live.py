@@ -31,7 +31,7 @@ class RegionType(click.ParamType):
 def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if not wanted:
         return
-    from edge_app.live import SourceError, list_cameras
+    from edge_app.live import SourceError, list_cameras, pi_camera_hint
 
     try:
         cameras = list_cameras()
@@ -40,7 +40,7 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     for source, name in cameras:
         click.echo(f"{source:<14}{name}")
     if not cameras:
-        click.echo("There is no camera.")
+        click.echo(f"There is no camera. {pi_camera_hint()}".strip())
     ctx.exit()
 
 

@@ -181,9 +181,15 @@ def why_not(source: str, reason: str = "cannot be opened") -> str:
         f"{name}: {reason}. Is it plugged in, free, and may you use it (on Linux: group video)? "
         "live --list shows the cameras there are"
     )
+    hint = pi_camera_hint()
+    return f"{text}. {hint}" if hint else text
+
+
+def pi_camera_hint() -> str:
+    """What to know of a Raspberry Pi's own camera modules; empty on other computers."""
     if "Raspberry Pi" not in _read(_BOARD):
-        return text
-    text += ". OpenCV cannot open the Raspberry Pi's own camera modules; for one, use"
+        return ""
+    text = "OpenCV cannot open the Raspberry Pi's own camera modules; for one, use"
     if importlib.util.find_spec("picamera2"):
         return f"{text}: --source picamera"
     return (

@@ -277,10 +277,12 @@ class Gate:
 
     def __init__(self, fps: float | None):
         self._interval = 1 / fps if fps else 0.0
-        self._due = -float("inf")
+        self._due: float | None = None
 
     def opens(self, when: float) -> bool:
         """Whether the frame of this time (in seconds) may pass."""
+        if self._due is None:
+            self._due = when
         if when < self._due - 0.001:  # cameras are never quite on time
             return False
         self._due = max(self._due, when - self._interval) + self._interval
