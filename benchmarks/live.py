@@ -8,6 +8,8 @@ seconds. Latency is the time from the moment at which a frame was due at the cam
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
 import sys
@@ -80,7 +82,8 @@ class _Noting(Outputs):
 def live(url: str, seconds: float) -> Results:
     """Runs the live mode."""
     outputs = _Noting()
-    run_live(url, Classifier(), "none", seconds, outputs=outputs, frames=outputs.frames)
+    with contextlib.redirect_stdout(io.StringIO()):  # its status lines
+        run_live(url, Classifier(), "none", seconds, outputs=outputs, frames=outputs.frames)
     return outputs.results
 
 
