@@ -4,6 +4,7 @@ import doctest
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -320,6 +321,24 @@ def test_sigterm_ends_it_cleanly_within_a_second(samples, stalled):
     assert process.returncode == (1 if stalled else 0)
     assert "frames classified" in output
     assert took < 1.5  # the goal is 1 s; this machine may be busy
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_while_it_waits_for_a_camera_that_does_not_answer(kind):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = start_live("--source", f"http://127.0.0.1:{server.getsockname()[1]}/")
+        try:
+            connection, _ = server.accept()
+            sent = time.monotonic()
+            process.send_signal(kind)
+            output, errors = process.communicate(timeout=20)
+            took = time.monotonic() - sent
+        finally:
+            process.kill()
+        connection.close()
+    assert (process.returncode, errors) == (0, "")
+    assert "0 frames classified" in output
+    assert took < 3  # the goal is 1 s; this machine may be busy; connecting alone takes 5 s
 
 
 def test_a_stream_that_stalls_is_noticed_and_found_again(samples, quick):

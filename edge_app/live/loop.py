@@ -96,7 +96,12 @@ def run_live(
     with contextlib.ExitStack() as stack:
         stack.callback(outputs.close)
         stopping = stack.enter_context(_stopped_by_signals())
-        items = stack.enter_context(closing(frames(source, fps=fps, realtime=realtime)))
+        try:
+            items = stack.enter_context(closing(frames(source, fps=fps, realtime=realtime)))
+        except KeyboardInterrupt:  # a camera may take its time to answer, or never do
+            return run.summary
+        finally:
+            stopping.at_once = False
         window = None
         if display != "none":
             if has_screen():
@@ -224,14 +229,26 @@ def _is_over(stopping: threading.Event, start: float, duration: float | None) ->
     return stopping.is_set() or (duration is not None and time.monotonic() - start >= duration)
 
 
+class _Stop(threading.Event):
+    """Set once the run is to end; while ``at_once``, a signal breaks off what is being done."""
+
+    at_once = True
+
+
 @contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, as systemd sends it; Ctrl-C stays what it is."""
-    stopping = threading.Event()
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """What SIGTERM sets, as systemd sends it; Ctrl-C stays what it is."""
+    stopping = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stopping  # only the main thread may ask for signals
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+
+    def stop(*_) -> None:
+        stopping.set()
+        if stopping.at_once:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield stopping
     finally:

@@ -139,7 +139,7 @@ def draw(
 def overlay_evidence(
     pixels: np.ndarray, evidence: np.ndarray, region: tuple[int, int, int, int] | None = None
 ) -> np.ndarray:
-    """Returns a copy of the frame, red where a cell speaks for the label, blue where against.
+    """Returns a copy of the frame, red where a cell speaks for smoking, blue where against.
 
     Args:
         pixels: ``uint8[height, width, 3]``, BGR.
