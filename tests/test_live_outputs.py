@@ -194,6 +194,24 @@ def test_noise_and_single_wrong_frames_of_a_video_are_no_events(
     assert np.count_nonzero(np.diff(labels)) == 12  # what a label a frame would have flickered
 
 
+def test_different_pictures_of_smoking_make_one_event_with_the_defaults(
+    real_data, classifier, tmp_path
+):
+    """Thirty pictures of each class, five a second; some of them with the wrong label."""
+    others, smoking = (
+        sorted((real_data / "smoker" / "Validation" / name).glob("*.jpg"))
+        for name in ("NotSmoking", "Smoking")
+    )
+    order = [*others[:30], *smoking[:30], *others[30:60]]
+    video = write_video(tmp_path / "video.avi", order, seconds=0.2)
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    summary = run_live(str(video), classifier, display="none", outputs=outputs)
+    start, end = records(tmp_path / "events.jsonl")
+    assert summary.events == 1
+    assert start["position"] == pytest.approx(6, abs=1.5)
+    assert end["position"] + end["seconds"] == pytest.approx(12, abs=1.5)
+
+
 def test_the_picture_of_an_event_is_no_older_than_the_event(tmp_path, classifier):
     """A spike that made no event, long before, while the state was never clear."""
     outputs = Outputs(snapshots=Snapshots(tmp_path))
