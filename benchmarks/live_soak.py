@@ -114,7 +114,7 @@ def _camera_with_events(classifier: Classifier) -> tuple[SoftwareCamera, Rule]:
 
 
 @click.command()
-@click.option("--frames", type=click.IntRange(1000), default=200_000, show_default=True)
+@click.option("--frames", type=click.IntRange(100), default=200_000, show_default=True)
 def main(frames: int) -> None:
     """Runs the live mode over many frames and says whether memory stayed flat."""
     click.echo(describe_machine())

@@ -56,8 +56,9 @@ class Rule:
         """
         if decision.uncertain is not None:
             return cls(begin=decision.uncertain[1], end=decision.uncertain[0])
-        threshold = decision.threshold  # a fifth of the way to either end of the scale
-        return cls(begin=round(threshold + 0.2 * (1 - threshold), 4), end=round(0.8 * threshold, 4))
+        yes, no = decision.threshold, 1 - decision.threshold
+        # Odds half as high again as at the threshold, and as much lower: 0.6 and 0.4 around 0.5.
+        return cls(begin=1.5 * yes / (1.5 * yes + no), end=yes / (yes + 1.5 * no))
 
     def for_rate(self, fps: float | None) -> Rule:
         """The rule where at most so many scores come a second: they are no gap.
