@@ -250,6 +250,15 @@ def test_snapshots_are_bounded_in_number_and_age_and_leave_others_alone(tmp_path
     assert (tmp_path / "holiday.jpg").exists()
 
 
+def test_an_old_snapshot_goes_though_no_event_comes(tmp_path, samples, classifier):
+    old = tmp_path / "smoking-20200101T000000Z-0123456789ab.jpg"
+    old.write_bytes(b"old")
+    os.utime(old, (0, 0))
+    video = write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=0.3)
+    run_live(str(video), classifier, display="none", outputs=Outputs(snapshots=Snapshots(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["video.avi"]
+
+
 def test_the_best_frame_is_kept_and_nothing_of_before(tmp_path):
     snapshots = Snapshots(tmp_path)
     snapshots.watch(np.full((10, 10, 3), 250, np.uint8), 1.0)

@@ -45,6 +45,8 @@ class Outputs:
                 self.snapshots.watch(frame.pixels, score)
             else:
                 self.snapshots.forget()
+            with _Attempt(self, "--snapshots"):
+                self.snapshots.prune_hourly()
         if self.recorder is not None and not self.recorder.is_full:
             with _Attempt(self, "--record"):
                 self.recorder.add(frame.pixels, frame.time)

@@ -36,6 +36,7 @@ class Snapshots:
         self.folder = folder
         self._keep, self._days = keep, days
         self._best: tuple[float, np.ndarray] | None = None
+        self._prune_at = -float("inf")
         folder.mkdir(parents=True, exist_ok=True)
 
     def watch(self, pixels: np.ndarray, score: float) -> None:
@@ -59,6 +60,16 @@ class Snapshots:
         path = save_picture(self.folder, best[1], event.id)
         self.prune()
         return path
+
+    def prune_hourly(self) -> None:
+        """Deletes what is too old also where no new event comes; to be called often.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + 3600
+            self.prune()
 
     def prune(self) -> None:
         """Deletes what is too much or too old."""
