@@ -95,6 +95,9 @@ say "here"
 
 # LiteRT uses its fast kernels (XNNPACK) only on a processor that it knows, from these files. With
 # the plain kernels scores are some hundredths off; on a real board the files are there.
+for folder_of_kernel in proc sys; do # debootstrap may have left this machine's own there
+  ! mountpoint -q "$root/$folder_of_kernel" || umount "$root/$folder_of_kernel"
+done
 be() { # QEMU's name, the part number and the features that the kernel tells of the processor
   export QEMU_CPU=$1
   mkdir -p "$root/sys/devices/system/cpu"

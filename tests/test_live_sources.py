@@ -465,7 +465,7 @@ def test_on_a_raspberry_pi_it_says_why_its_camera_cannot_be_opened(raspberry_pi)
 
 def test_a_pi_camera_that_opens_and_gives_no_frame_is_explained_too(raspberry_pi, device):
     device.plugged = False
-    with pytest.raises(SourceError, match=r"camera 0: gave no frame\..*--source picamera"):
+    with pytest.raises(SourceError, match=r"camera 0: gave no frame .*--source picamera"):
         open_frames("0", opener=lambda _: device)
 
 

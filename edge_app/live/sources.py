@@ -190,8 +190,8 @@ class _Feed:
         self.stop()
         if self._refusal is not None:
             raise self._refusal
-        reason = "gave no frame" if self.ended else f"gave no frame within {seconds:.0f} s"
-        raise SourceError(why_not(self._arguments[0], reason))
+        detail = f"({self.error})" if self.error else f"within {seconds:.0f} s"
+        raise SourceError(why_not(self._arguments[0], f"gave no frame {detail}"))
 
     def take(self, timeout: float) -> Frame | None:
         """Takes the newest frame; None where none came in time."""
