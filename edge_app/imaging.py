@@ -140,7 +140,8 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
     Raises:
         PictureError: the frame has another shape or dtype.
     """
-    return _shrink(_from_array(frame[..., ::-1]), size)
+    # The channels are resized each on its own, so their order may change when there is little left.
+    return np.ascontiguousarray(_shrink(_from_array(frame), size)[..., ::-1])
 
 
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
