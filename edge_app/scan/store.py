@@ -11,7 +11,7 @@ import datetime
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,14 +123,21 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            # Its own connection, since one thread asks while another one writes.
+            self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits and closes the file."""
         try:
             self.commit()
         finally:
+            self._reader.close()
             self._connection.close()
 
     def is_current(self, path: str | os.PathLike[str], state: FileState, info: ModelInfo) -> bool:
@@ -139,7 +146,7 @@ class Store:
         What could not be read is never current: the reason may be gone.
         """
         with _store_errors(self.path):
-            row = self._connection.execute(
+            row = self._reader.execute(
                 "SELECT size, modified_ns, model, threshold FROM pictures "
                 "WHERE path = ? AND error IS NULL",
                 (stored_name(path),),
@@ -190,6 +197,29 @@ class Store:
                     self._connection.execute("ROLLBACK")
                 raise
         self._unwritten.clear()
+
+    def prune(self, roots: Iterable[str]) -> int:
+        """Removes the rows of files below some folders that are no longer there.
+
+        Returns:
+            How many those were.
+        """
+        removed = 0
+        with _store_errors(self.path):
+            for root in roots:
+                name = stored_name(root)
+                above = name.rstrip(os.sep)
+                names = self._reader.execute(
+                    "SELECT path FROM pictures WHERE path = ? OR path BETWEEN ? AND ?",
+                    (name, above + os.sep, above + chr(ord(os.sep) + 1)),
+                )
+                while batch := names.fetchmany(1000):
+                    gone = [row for row in batch if not os.path.lexists(path_of(row[0]))]
+                    removed += len(gone)
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany("DELETE FROM pictures WHERE path = ?", gone)
+                    self._connection.execute("COMMIT")
+        return removed
 
 
 def stored_name(path: str | os.PathLike[str]) -> str:
