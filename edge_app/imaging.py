@@ -28,7 +28,8 @@ Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 REDUCED_DECODE = 2
 """A large JPEG is decoded at the smallest scale that keeps both sides at this multiple of the
 model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2, the
-result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py)."""
+result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py); what that
+does to the answers is in docs/scan.md."""
 
 _IN_MEMORY = 8_000_000
 """Files up to this size in bytes are read at once; larger ones piece by piece."""
@@ -255,6 +256,7 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _to_pixels(image: Image.Image, size: int) -> np.ndarray:
+    image.load()  # before it is asked for its orientation: Pillow turns a TIFF here itself
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     pixels = _shrink(_on_white(image), size)
     if orientation in _TURNS:

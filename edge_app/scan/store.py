@@ -281,4 +281,8 @@ def _store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             raise StoreBusyError(f"{path}: another program holds it locked") from None
         if "full" in reason:
             raise StoreBusyError(f"{path}: the disk is full") from None
+        if not Path(path).absolute().parent.is_dir():
+            raise StoreError(f"{path}: there is no folder {Path(path).parent}") from None
+        if "readonly" in reason or "unable to open" in reason:
+            raise StoreError(f"{path}: it or its folder may not be written") from None
         raise StoreError(f"{path}: cannot be used as a database ({reason})") from None
