@@ -11,8 +11,9 @@ brings. Each is compared with the first.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -23,6 +24,8 @@ from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 
 KERAS_MODEL = Path(__file__).parent.parent / "models" / "smoking_mobilenetv2.keras"
+
+Pixels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,37 +38,39 @@ class Moved:
     other_label: int
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What the reduced scale does, and what noise does, to the float and to the int8 model."""
+def measure(
+    score: Callable[[np.ndarray], np.ndarray], pixels: Pixels, threshold: float
+) -> tuple[Moved, Moved]:
+    """What the reduced scale does to a model's scores, and what noise does.
 
-    keras: Moved
-    keras_noise: Moved
-    int8: Moved
-    int8_noise: Moved
+    Args:
+        score: P(Smoking) ``float[n]`` of pixels ``uint8[n, 224, 224, 3]``.
+        pixels: as `read_three_ways` gives them.
+        threshold: P(Smoking) from which on the label is Smoking.
+    """
+    full, reduced, noisy = pixels
+    wanted = score(full)
+    return (
+        _moved(wanted, score(reduced), threshold),
+        _moved(wanted, score(noisy), threshold),
+    )
 
 
-def measure(paths: Sequence[Path], side: int) -> Measured:
-    """Measures on pictures that are stretched to ``side`` x ``side`` pixels."""
-    import keras
+def int8_scores(classifier: Classifier, pixels: np.ndarray) -> np.ndarray:
+    """P(Smoking) of each picture."""
+    return np.array([classifier.classify_pixels(one).smoking for one in pixels])
 
+
+def read_three_ways(paths: Sequence[Path], side: int) -> Pixels:
+    """Reads pictures in full, at the reduced scale, and with noise, after stretching them.
+
+    Args:
+        paths: the pictures.
+        side: what they are stretched to, in pixels.
+    """
     read = [_read_three_ways(path, side) for path in paths]
     full, reduced, noisy = (np.stack(pixels) for pixels in zip(*read, strict=True))
-    classifier = Classifier()
-    threshold = classifier.info.decision.threshold
-    model = keras.models.load_model(KERAS_MODEL)
-
-    def by_keras(pixels: np.ndarray) -> np.ndarray:
-        return model.predict(pixels.astype(np.float32), batch_size=16, verbose=0)[:, -1]
-
-    def by_int8(pixels: np.ndarray) -> np.ndarray:
-        return np.array([classifier.classify_pixels(one).smoking for one in pixels])
-
-    results = []
-    for score in (by_keras, by_int8):
-        wanted = score(full)
-        results += [_moved(wanted, score(pixels), threshold) for pixels in (reduced, noisy)]
-    return Measured(*results)
+    return full, reduced, noisy
 
 
 def _read_three_ways(path: Path, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,14 +96,25 @@ def _moved(wanted: np.ndarray, scores: np.ndarray, threshold: float) -> Moved:
 @click.option("--side", default=1792, show_default=True, help="Of the enlarged pictures, pixels.")
 def main(folder: Path, side: int) -> None:
     """Prints how far reduced-scale decoding, and noise, move P(Smoking)."""
+    import keras
+
+    classifier = Classifier()
+    model = keras.models.load_model(KERAS_MODEL)
     paths = list(find_pictures(folder))
-    measured = measure(paths, side)
+    pixels = read_three_ways(paths, side)
+
+    def keras_scores(pixels: np.ndarray) -> np.ndarray:
+        return model.predict(pixels.astype(np.float32), batch_size=16, verbose=0)[:, -1]
+
     print(f"{len(paths)} pictures at {side} x {side} pixels")
-    for name, moved in vars(measured).items():
-        print(
-            f"{name:<12} mean {moved.mean:.4f}, 99th percentile {moved.percentile_99:.4f}, "
-            f"most {moved.most:.4f}, other label {moved.other_label}"
-        )
+    for name, score in (("int8", partial(int8_scores, classifier)), ("Keras", keras_scores)):
+        measured = measure(score, pixels, classifier.info.decision.threshold)
+        for cause, moved in zip(("reduced scale", "noise"), measured, strict=True):
+            print(
+                f"{name:<6} {cause:<14} mean {moved.mean:.4f}, "
+                f"99th percentile {moved.percentile_99:.4f}, most {moved.most:.4f}, "
+                f"other label {moved.other_label}"
+            )
 
 
 if __name__ == "__main__":

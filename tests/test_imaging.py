@@ -3,6 +3,7 @@ import io
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,23 +87,22 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
     assert np.abs(read_pixels(jpeg).astype(int) - full.astype(int)).mean() < 1
 
 
-def test_decoding_at_a_reduced_scale_changes_no_answer_of_the_float_model(samples):
-    # At 896 and 3584 the decoder scales as far as it ever does, to twice the model's size.
-    for side in (896, 3584):
-        moved = reduced_decode.measure(sorted(samples.glob("*.jpg")), side).keras
-        assert moved.other_label == 0
-        assert moved.percentile_99 <= 0.02
-
-
-def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_a_little_noise(real_data):
-    paths = sorted(real_data.glob("smoker/Testing/**/*.jpg"))[::3]
-    assert len(paths) > 60
-    measured = reduced_decode.measure(paths, 1792)
-    assert measured.keras.other_label == 0
-    assert measured.keras.percentile_99 <= 0.02
-    # Integers round: the int8 model answers a tenth of the pixels moved by one grey level with
-    # as large a change, so its own noise is the measure.
-    assert measured.int8.mean <= 2 * measured.int8_noise.mean
+# At 896 and 3584 the decoder scales as far as it ever does, to twice the model's size.
+@pytest.mark.parametrize(("side", "step"), [(896, 2), (1792, 8), (3584, 40)])
+def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
+    real_data, classifier, side, step
+):
+    """Integers round, so the int8 model's own noise is the measure: what becomes of its answers
+    when a tenth of the pixels moves by one grey level."""
+    paths = sorted(real_data.glob("smoker/Testing/**/*.jpg"))[::step]
+    assert paths
+    reduced, noise = reduced_decode.measure(
+        partial(reduced_decode.int8_scores, classifier),
+        reduced_decode.read_three_ways(paths, side),
+        classifier.info.decision.threshold,
+    )
+    assert reduced.mean <= 2 * noise.mean
+    assert reduced.most <= max(2 * noise.most, 0.02)
 
 
 def test_a_camera_frame_and_a_file_give_the_same(photograph):
@@ -160,7 +160,7 @@ def test_a_format_is_told_by_content_and_not_by_name(photograph, tmp_path, form)
     assert len(list(find_pictures(tmp_path))) == 3
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_orientation_is_undone_in_every_format_that_has_it(photograph, form):
     exif = Image.Exif()
     exif[0x0112] = 6
