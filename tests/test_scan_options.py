@@ -1,8 +1,8 @@
 """The options of ``scan``, as a user gives them."""
 
 import os
-import pty
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_other_files_are_counted_and_false_pictures_are_named(tree, tmp_path, sa
     result = run_module("edge_app", "scan", tree, "--db", tmp_path / "out.db")
     assert result.returncode == 1
     assert "5 pictures scanned" in result.stdout
-    assert "1 unreadable, 0 unchanged since an earlier scan, 1 other files" in result.stdout
+    assert "1 unreadable, 0 unchanged since an earlier scan, 1 other file\n" in result.stdout
     assert result.stderr.splitlines() == [f"{tree / 'false.png'}: is no picture in a known format"]
 
 
@@ -105,19 +105,25 @@ def test_rows_come_by_score_when_asked(samples, tmp_path, classifier):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
 def test_on_a_terminal_there_is_a_bar_and_elsewhere_there_are_lines(samples, tmp_path):
+    import fcntl
+    import pty
+    import termios
+
     tree = tmp_path / "many"
     tree.mkdir()
     for number in range(200):
         os.link(samples / "coffee.jpg", tree / f"{number}.jpg")
     command = [sys.executable, "-m", "edge_app", "scan", tree, "--db", tmp_path / "out.db"]
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     process = subprocess.Popen(command, cwd=ROOT, stderr=theirs, stdout=subprocess.DEVNULL)
     os.close(theirs)
     shown = b""
     while part := _read(ours):
         shown += part
     assert process.wait() == 0
-    assert b"200/200" in shown and b"picture/s" in shown and b"0 unreadable" in shown
+    for text in (b"200/200", b"picture/s", b"0 Smoking, 0 unreadable"):
+        assert text in shown
 
     code = (
         "import sys; from pathlib import Path; from edge_app import Classifier; "

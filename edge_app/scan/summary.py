@@ -42,11 +42,12 @@ class Summary:
     def text(self) -> str:
         """The summary for people."""
         rate = self.scanned / self.seconds if self.seconds else 0.0
+        files = "other file" if self.other == 1 else "other files"
         lines = [
             f"{self.scanned} pictures scanned in {self.seconds:.1f} s ({rate:.0f} a second): "
             f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}",
             f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan, "
-            f"{self.other} other files",
+            f"{self.other} {files}",
             f"Results: {self.db}",
         ]
         if self.pruned:
