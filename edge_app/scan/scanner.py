@@ -5,10 +5,12 @@ Everything between them is bounded, so memory does not grow with the number of f
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.classifier import ModelInfo
@@ -67,6 +69,14 @@ def run_scan(
     return scan.summary
 
 
+@dataclass
+class _Feed:
+    """How many results will come of a walk, and whether that is the last word."""
+
+    count: int = 0
+    finished: bool = False
+
+
 class Scan:
     """One scan into a database: its workers, its display, its numbers. Use it in a ``with`` block.
 
@@ -102,7 +112,7 @@ class Scan:
         self._workers = Workers(info, workers)
         self._on_result = on_result
         self._start = time.monotonic()
-        self._last_commit = -COMMIT_SECONDS  # the first result is written at once
+        self._last_commit = -math.inf  # the first result is written at once
 
     def __enter__(self) -> Scan:
         self._workers.__enter__()
@@ -128,12 +138,12 @@ class Scan:
             counts: how many entries there will be, better known with each number; for the display.
             rescan: classify also what the database holds already.
         """
-        feeder = _Feeder(entries, self, rescan)
-        threading.Thread(target=feeder.run, daemon=True).start()
+        feed = _Feed()
+        threading.Thread(target=self._feed, args=(entries, rescan, feed), daemon=True).start()
         if counts:
             threading.Thread(target=self._count, args=(counts,), daemon=True).start()
         fetched = 0
-        while not (feeder.finished and fetched == feeder.fed):
+        while not (feed.finished and fetched == feed.count):
             done = self._workers.get(_TICK_SECONDS)
             if done:
                 fetched += 1
@@ -143,7 +153,7 @@ class Scan:
 
     def keep_up(self) -> None:
         """Writes what is due and brings the display up to date."""
-        if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+        if self.store.unwritten and time.monotonic() - self._last_commit >= COMMIT_SECONDS:
             self.commit()
         self.progress.show()
 
@@ -182,6 +192,29 @@ class Scan:
             self.summary.scanned += 1
             self.summary.smoking += done.result.label == self._info.decision.label
 
+    def _feed(self, entries: Iterable[Entry], rescan: bool, feed: _Feed) -> None:
+        """Hands what a walk finds to the workers; runs in a thread of its own."""
+        try:
+            for path, state, error in entries:
+                if self._workers.stopped:
+                    return
+                if error:
+                    feed.count += 1
+                    job = Job(path, state or FileState(0, 0))
+                    self._workers.report(Done(job, PictureError(error)))
+                elif state is None:
+                    self.summary.other += 1
+                elif not rescan and self.store.is_current(path, state, self._info):
+                    self.summary.unchanged += 1
+                else:
+                    feed.count += 1
+                    self._workers.put(Job(path, state))
+        except BaseException as error:
+            self._workers.fail(error)
+        finally:
+            feed.finished = True
+            self._workers.wake()
+
     def _count(self, counts: Iterable[int]) -> None:
         count = None
         for total in counts:
@@ -189,47 +222,3 @@ class Scan:
                 return
             count = total
         self.progress.total = count
-
-
-class _Feeder:
-    """Hands what a walk finds to the workers, from a thread of its own.
-
-    Attributes:
-        fed: how many results will come of it.
-        finished: whether that is the last word.
-    """
-
-    def __init__(self, entries: Iterable[Entry], scan: Scan, rescan: bool):
-        self.fed = 0
-        self.finished = False
-        self._entries = entries
-        self._scan = scan
-        self._rescan = rescan
-
-    def run(self) -> None:
-        workers = self._scan._workers
-        try:
-            for entry in self._entries:
-                if workers.stopped:
-                    return
-                self._feed(entry)
-        except BaseException as error:
-            workers.fail(error)
-        finally:
-            self.finished = True
-            workers.wake()
-
-    def _feed(self, entry: Entry) -> None:
-        scan = self._scan
-        if entry.error:
-            self.fed += 1
-            scan._workers.report(
-                Done(Job(entry.path, entry.state or FileState(0, 0)), PictureError(entry.error))
-            )
-        elif entry.state is None:
-            scan.summary.other += 1
-        elif not self._rescan and scan.store.is_current(entry.path, entry.state, scan._info):
-            scan.summary.unchanged += 1
-        else:
-            self.fed += 1
-            scan._workers.put(Job(entry.path, entry.state))

@@ -140,6 +140,11 @@ class Store:
             self._reader.close()
             self._connection.close()
 
+    @property
+    def unwritten(self) -> int:
+        """How many results were put since the last `commit`."""
+        return len(self._unwritten)
+
     def is_current(self, path: str | os.PathLike[str], state: FileState, info: ModelInfo) -> bool:
         """Whether the picture is unchanged since this model scored it at this threshold.
 

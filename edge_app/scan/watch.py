@@ -157,9 +157,9 @@ class Arrivals:
         age = time.time() - done.job.state.modified_ns / 1e9
         if not isinstance(done.result, PictureError) or not 0 <= age < _GIVE_UP_SECONDS:
             return False
-        root = next((r for r in self._roots if done.job.path.startswith(r)), None)
-        if root is None or os.path.isdir(done.job.path):
+        if os.path.isdir(done.job.path):
             return False
+        root = next(r for r in self._roots if Path(done.job.path).is_relative_to(r))
         self._note_file(root, done.job.path, closed=False)
         return True
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,8 +75,9 @@ class Workers:
         self._free.release()  # whoever waits in `put`
         for _ in self._threads:
             self._jobs.put(None)
+        deadline = time.monotonic() + 10  # a network drive may never answer
         for thread in self._threads:
-            thread.join(timeout=10)  # a network drive may never answer
+            thread.join(timeout=max(0, deadline - time.monotonic()))
 
     def put(self, job: Job) -> None:
         """Adds a picture; waits for its turn."""
