@@ -11,6 +11,7 @@ import datetime
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,10 +120,7 @@ class Store:
         self._unwritten: dict[str, tuple] = {}
         with _store_errors(path):
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            _check_kind(self._connection, path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            _prepare(self._connection, path)
             # Its own connection, since one thread asks while another one writes.
             self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
 
@@ -269,11 +267,32 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the table where there is none, also when another scan does the same right now."""
+    if _check_kind(connection, path) != SCHEMA_VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        if _check_kind(connection, path) != SCHEMA_VERSION:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # SQLite itself does not wait here
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, 0 for an empty file; raises `StoreError` for what is not ours."""
+    # Tables first: who makes them sets the version in the same transaction.
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION and (version or tables):
         raise StoreError(f"{path}: is a database of another kind; give --db another name")
+    return version
 
 
 @contextlib.contextmanager
