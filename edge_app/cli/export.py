@@ -85,7 +85,8 @@ def export(
         elif form:
             _table(rows(), form, out)
         if copy_to:
-            missing += _copies(rows(), copy_to, hard_link, everything=bool(label or min_score))
+            found_only = label is None and min_score is None
+            missing += _copies(rows(), copy_to, hard_link, found_only)
     except StoreError as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:  # pyarrow, which the edge app does without
@@ -115,12 +116,12 @@ def _report(rows: Iterable, out: Path, limit: int) -> int:
     return summary.missing
 
 
-def _copies(rows: Iterable, folder: Path, hard_link: bool, everything: bool) -> int:
+def _copies(rows: Iterable, folder: Path, hard_link: bool, found_only: bool) -> int:
     from edge_app.export import CopyError, copy_pictures
     from edge_app.export.results import is_found
 
     try:
-        chosen = (row for row in rows if row.error is None and (everything or is_found(row)))
+        chosen = (row for row in rows if row.error is None and (is_found(row) or not found_only))
         summary = copy_pictures(chosen, folder, hard_link)
     except CopyError as error:
         raise click.ClickException(str(error)) from None

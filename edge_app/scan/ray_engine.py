@@ -15,6 +15,7 @@ import datetime
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import time
 import warnings
@@ -30,6 +31,7 @@ from tqdm import tqdm
 from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.files import is_remote
 from edge_app.imaging import EXTENSIONS, PictureError, find_pictures
+from edge_app.runtime import native_messages_to
 from edge_app.scan.parquet import open_filesystem, read_parquet, write_part
 from edge_app.scan.store import FileState, Row, StoreError
 
@@ -148,6 +150,7 @@ def run_ray_scan(
 def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Iterator[None]:
     """Connects to Ray, or starts it on this machine; lets go of it at the end."""
     if address:
+        _check_address(address)
         options = {"address": address}
     else:  # names and counts need next to no memory
         options = {
@@ -162,16 +165,30 @@ def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Itera
         hidden = shutil.ignore_patterns("__pycache__")
         shutil.copytree(app, Path(temporary, app.name), ignore=hidden)
         shutil.copy(info.path, Path(temporary, _MODEL))
-        ray.init(
-            **options,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"working_dir": temporary},
-        )
+        with native_messages_to(os.devnull):  # its core says at which level it logs
+            ray.init(
+                **options,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": temporary},
+            )
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Ray itself waits for minutes where nobody answers, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # "auto" and its like
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"{address}: no Ray cluster answers there ({error.strerror or error})"
+        ) from None
 
 
 def _list_all(sources: Sequence[str]) -> Iterator[_Listed]:
