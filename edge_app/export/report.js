@@ -6,7 +6,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const pictures = data.pictures.map(([name, score, size, modified, address], place) =>
   ({ name, score, size, modified, address, place, lower: name.toLowerCase() }));
 const $ = id => document.getElementById(id);
-const fileName = picture => picture.name.split(/[\\/]/).pop();
+const fileName = picture => picture.name.split(data.backslash ? /[\\/]/ : "/").pop();
 const number = n => n.toLocaleString("en-US");
 const percent = p => (100 * p).toFixed(1) + "%";
 const state = { threshold: data.threshold, view: "all", order: pictures, active: 0, columns: 1,

@@ -157,6 +157,7 @@ def _data(totals: _Totals, shown: list[Row]) -> dict[str, object]:
         "histogram": totals.histogram,
         "blockSize": _BLOCK,
         "root": root,
+        "backslash": os.sep == "\\",
         "pictures": [_picture(row, root) for row in shown],
         "unreadable": [[name_of(row)[len(root) :], row.error] for row in totals.unreadable],
     }
@@ -184,7 +185,7 @@ def _common_folder(rows: list[Row]) -> str:
     shared = len(
         list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     )
-    return first[: max(first.rfind("/", 0, shared), first.rfind("\\", 0, shared)) + 1]
+    return first[: max(first.rfind("/", 0, shared), first.rfind(os.sep, 0, shared)) + 1]
 
 
 def _label(totals: _Totals, found: bool, default: str) -> str:
