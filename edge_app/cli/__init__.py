@@ -25,7 +25,8 @@ def main() -> None:
     """Is the person in this picture smoking?
 
     Runs on this machine alone: no network, no cloud.
-    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 130 stopped by Ctrl-C.
+    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 3 results of a scan could
+    not be written, 130 stopped by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the console cannot show

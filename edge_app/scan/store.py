@@ -11,7 +11,8 @@ import datetime
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,19 +120,28 @@ class Store:
         self._unwritten: dict[str, tuple] = {}
         with _store_errors(path):
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            _check_kind(self._connection, path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            _prepare(self._connection, path)
+            # Its own connection, since one thread asks while another one writes.
+            self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits and closes the file."""
         try:
             self.commit()
         finally:
+            self._reader.close()
             self._connection.close()
+
+    @property
+    def unwritten(self) -> int:
+        """How many results were put since the last `commit`."""
+        return len(self._unwritten)
 
     def is_current(self, path: str | os.PathLike[str], state: FileState, info: ModelInfo) -> bool:
         """Whether the picture is unchanged since this model scored it at this threshold.
@@ -139,7 +149,7 @@ class Store:
         What could not be read is never current: the reason may be gone.
         """
         with _store_errors(self.path):
-            row = self._connection.execute(
+            row = self._reader.execute(
                 "SELECT size, modified_ns, model, threshold FROM pictures "
                 "WHERE path = ? AND error IS NULL",
                 (stored_name(path),),
@@ -191,6 +201,29 @@ class Store:
                 raise
         self._unwritten.clear()
 
+    def prune(self, roots: Iterable[str]) -> int:
+        """Removes the rows of files below some folders that are no longer there.
+
+        Returns:
+            How many those were.
+        """
+        removed = 0
+        with _store_errors(self.path):
+            for root in roots:
+                name = stored_name(root)
+                above = name.rstrip(os.sep)
+                names = self._reader.execute(
+                    "SELECT path FROM pictures WHERE path = ? OR path BETWEEN ? AND ?",
+                    (name, above + os.sep, above + chr(ord(os.sep) + 1)),
+                )
+                while batch := names.fetchmany(1000):
+                    gone = [row for row in batch if not os.path.lexists(path_of(row[0]))]
+                    removed += len(gone)
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany("DELETE FROM pictures WHERE path = ?", gone)
+                    self._connection.execute("COMMIT")
+        return removed
+
 
 def stored_name(path: str | os.PathLike[str]) -> str:
     r"""A path as text that any SQLite tool can show.
@@ -234,11 +267,32 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the table where there is none, also when another scan does the same right now."""
+    if _check_kind(connection, path) != SCHEMA_VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        if _check_kind(connection, path) != SCHEMA_VERSION:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # SQLite itself does not wait here
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, 0 for an empty file; raises `StoreError` for what is not ours."""
+    # Tables first: who makes them sets the version in the same transaction.
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION and (version or tables):
         raise StoreError(f"{path}: is a database of another kind; give --db another name")
+    return version
 
 
 @contextlib.contextmanager
@@ -251,4 +305,8 @@ def _store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             raise StoreBusyError(f"{path}: another program holds it locked") from None
         if "full" in reason:
             raise StoreBusyError(f"{path}: the disk is full") from None
+        if not Path(path).absolute().parent.is_dir():
+            raise StoreError(f"{path}: there is no folder {Path(path).parent}") from None
+        if "readonly" in reason or "unable to open" in reason:
+            raise StoreError(f"{path}: it or its folder may not be written") from None
         raise StoreError(f"{path}: cannot be used as a database ({reason})") from None
