@@ -11,6 +11,7 @@ import click
 from edge_app import __version__
 from edge_app.cli.bench import bench
 from edge_app.cli.classify import classify
+from edge_app.cli.export import export
 from edge_app.cli.info import info
 from edge_app.cli.live import live
 from edge_app.cli.scan import scan
@@ -33,5 +34,5 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
 
 
-for command in (classify, scan, live, web, space, info, bench):
+for command in (classify, scan, export, live, web, space, info, bench):
     main.add_command(command)
