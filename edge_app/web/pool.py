@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import threading
 import time
 from dataclasses import dataclass
 
 from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
-from edge_app.imaging import read_thumbnail
+from edge_app.imaging import read_pixels, read_thumbnail
 from edge_app.web.uploads import check_picture
+
+UNCERTAIN = "Uncertain"
+"""What people are given in place of a label where the model is often wrong."""
 
 PREVIEW = 640
 """Longer side of the picture under the evidence map, in pixels."""
@@ -23,29 +28,40 @@ class Answer:
 
     Attributes:
         prediction: what the model says.
-        shown: the label that people are given: that of the prediction, or ``Uncertain``.
+        shown: the label that people are given: that of the prediction, or `UNCERTAIN`.
+        kind: ``found``, ``clear`` or ``unsure``, whatever the model calls its labels.
         elapsed_ms: from the file to the prediction, in milliseconds.
         preview: the picture, upright, at most `PREVIEW` pixels long; None where not asked for.
     """
 
     prediction: Prediction
     shown: str
+    kind: str
     elapsed_ms: float
     preview: Image.Image | None = None
 
 
 class Pool:
-    """Interpreters of one model, as many as there are cores, four at most."""
+    """Interpreters of one model, as many as there are cores, four at most.
+
+    Attributes:
+        info: what the model is.
+        size: the number of interpreters.
+        visitors: how many visitors are served at once. One more than there are interpreters, as
+            somebody's large picture may be waiting for its turn to be decoded.
+    """
 
     def __init__(self, classifier: Classifier):
         self.info = classifier.info
         self.size = min(4, os.cpu_count() or 1)
+        self.visitors = self.size + 1
         self._free: queue.LifoQueue[Classifier] = queue.LifoQueue()
         self._free.put(classifier)
         for _ in range(self.size - 1):
             self._free.put(
                 Classifier(classifier.info.path, threshold=classifier.info.decision.threshold)
             )
+        self._large = threading.Lock()  # pictures that take hundreds of MB, one at a time
 
     def classify(self, source: str | bytes, preview: bool = True) -> Answer:
         """Classifies an uploaded file.
@@ -59,13 +75,27 @@ class Pool:
             edge_app.imaging.PictureError: it cannot be read.
         """
         start = time.perf_counter()
-        check_picture(source)
+        is_large = check_picture(source)
+        with self._large if is_large else contextlib.nullcontext():
+            pixels = read_pixels(source, self.info.size)
+        prediction = self._classify_pixels(pixels)
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        picture = None
+        if preview:
+            with self._large if is_large else contextlib.nullcontext():
+                picture = read_thumbnail(source, PREVIEW)
+        shown = UNCERTAIN if prediction.uncertain else prediction.label
+        return Answer(prediction, shown, self.kind(shown), elapsed_ms, picture)
+
+    def kind(self, shown: str) -> str:
+        """``found``, ``clear`` or ``unsure`` for what people are given."""
+        if shown == UNCERTAIN:
+            return "unsure"
+        return "found" if shown == self.info.decision.label else "clear"
+
+    def _classify_pixels(self, pixels) -> Prediction:
         classifier = self._free.get()
         try:
-            prediction = classifier.classify(source)
+            return classifier.classify_pixels(pixels)
         finally:
             self._free.put(classifier)
-        elapsed_ms = (time.perf_counter() - start) * 1000
-        picture = read_thumbnail(source, PREVIEW) if preview else None
-        shown = "Uncertain" if prediction.uncertain else prediction.label
-        return Answer(prediction, shown, elapsed_ms, picture)
