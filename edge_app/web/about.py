@@ -76,7 +76,7 @@ def _figures(language: str, say, info: ModelInfo) -> str:
             f"<td>{share(wanted['recall'], wanted)}</td>"
             f"<td>{share(1 - other['recall'], other)}</td></tr>"
         )
-    heads = ("about_set", "about_pictures", "about_accuracy", "about_recall", "about_false")
+    heads = ("about_set", "pictures", "about_accuracy", "about_recall", "about_false")
     head = "".join(f'<th scope="col">{say(key)}</th>' for key in heads)
     return (
         f"<section><h2>{say('about_figures')}</h2><p>{say('about_figures_note')}</p>"

@@ -44,7 +44,7 @@ def batch_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
             entries.append(entry)
             if not entry.error:
                 history.add(entry)
-            progress((len(entries), None), text(language, "batch_progress"), unit="")
+            progress((len(entries), None), unit=text(language, "pictures"))
             if time.monotonic() > end:
                 gr.Info(text(language, "batch_late", count=len(entries)))
                 break

@@ -12,8 +12,10 @@
   const upload = (picture, tries = 20) => {
     const input = document.querySelector("#picture-input input[type=file]");
     if (!input) {
-      // There is a picture already: it goes first, and then the place to drop one comes back.
-      document.querySelector("#picture-input .icon-button-wrapper button:last-child")?.click();
+      // A picture that is there goes first; then the place to drop one has to be chosen again.
+      const clear = "#picture-input .icon-button-wrapper button:last-child";
+      const choose = "#picture-input [data-testid=source-select] button:first-child";
+      (document.querySelector(clear) ?? document.querySelector(choose))?.click();
       if (tries) setTimeout(upload, 50, picture, tries - 1);
       return;
     }

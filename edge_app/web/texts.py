@@ -45,11 +45,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "live_time": "The last {count} scores. Inside the band the state is uncertain.",
         "batch_files": "Pictures, or a ZIP of pictures",
         "batch_limits": "At most {count} pictures of {mb} MB and {mp} megapixels each, ZIP "
-        "files of {zip_mb} MB, and {minutes} minutes of work. Click a column's head to sort.",
+        "files of {zip_mb} MB, and {minutes} minutes of work. Sort by a column's menu (⋮).",
         "batch_run": "Classify them",
         "batch_table": "Results",
         "batch_none": "Choose pictures or a ZIP file first.",
-        "batch_progress": "Classifying",
         "batch_more": "Only the first {count} pictures were classified.",
         "batch_late": "Time is up: only the first {count} pictures were classified.",
         "csv": "Download as CSV",
@@ -69,7 +68,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "about_figures": "How good it is",
         "about_figures_note": "On pictures that neither training nor the choice of the threshold "
         "has seen.",
-        "about_pictures": "pictures",
+        "pictures": "pictures",
         "about_accuracy": "accuracy",
         "about_recall": "smoking found",
         "about_false": "false alarms",
@@ -144,11 +143,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "live_time": "{count} skor terakhir. Di dalam pita keadaannya tidak pasti.",
         "batch_files": "Gambar-gambar, atau ZIP berisi gambar",
         "batch_limits": "Paling banyak {count} gambar, masing-masing {mb} MB dan {mp} megapiksel, "
-        "berkas ZIP {zip_mb} MB, dan {minutes} menit kerja. Klik kepala kolom untuk mengurutkan.",
+        "berkas ZIP {zip_mb} MB, dan {minutes} menit kerja. Urutkan lewat menu kolom (⋮).",
         "batch_run": "Klasifikasikan",
         "batch_table": "Hasil",
         "batch_none": "Pilih dahulu gambar atau berkas ZIP.",
-        "batch_progress": "Mengklasifikasi",
         "batch_more": "Hanya {count} gambar pertama yang diklasifikasi.",
         "batch_late": "Waktu habis: hanya {count} gambar pertama yang diklasifikasi.",
         "csv": "Unduh sebagai CSV",
@@ -169,7 +167,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "about_figures": "Seberapa baik",
         "about_figures_note": "Pada gambar yang tidak pernah dilihat saat pelatihan maupun "
         "pemilihan ambang.",
-        "about_pictures": "gambar",
+        "pictures": "gambar",
         "about_accuracy": "akurasi",
         "about_recall": "merokok ditemukan",
         "about_false": "alarm palsu",
