@@ -1,5 +1,6 @@
 """The page over HTTP: its documented API, and what it refuses."""
 
+import contextlib
 import dataclasses
 import http.server
 import io
@@ -97,7 +98,7 @@ def test_the_python_example_of_the_readme_runs(page, monkeypatch, capsys, coffee
     monkeypatch.chdir(ROOT)
     example = re.search(r"```python\n(from gradio_client .*?)```", README, re.DOTALL).group(1)
     exec(example.replace("http://127.0.0.1:7860/", page), {})
-    assert capsys.readouterr().out.startswith(coffee)
+    assert re.search(rf"^{coffee} ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_curl_example_of_the_readme_runs(page, coffee):
@@ -207,8 +208,7 @@ def test_the_page_keeps_to_itself_and_says_so_in_its_headers(page):
 
 
 def test_a_slow_upload_blocks_nobody(page, client, samples, coffee):
-    parts = urlsplit(page)
-    with socket.create_connection((parts.hostname, parts.port)) as slow:
+    with connection_to(page) as slow:
         slow.sendall(
             b"POST /gradio_api/upload HTTP/1.1\r\nHost: page\r\nContent-Length: 1000000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
@@ -306,8 +306,8 @@ def test_a_zip_of_countless_names_is_refused_before_they_are_read(tmp_path):
 
     path = tmp_path / "names.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for number in range(40_000):
-            archive.writestr(f"{number}.txt", b"")
+        for number in range(5_000):
+            archive.writestr(f"{number:0400}.txt", b"")
 
     def refuse():
         with pytest.raises(LimitError, match="error_zip_names"):
@@ -337,29 +337,31 @@ def test_a_zip_in_a_zip_is_not_looked_into(tmp_path, samples):
 def test_an_upload_is_cut_off_at_the_limit_whether_it_says_its_length_or_not(page):
     from edge_app.web.guard import MOST_UPLOAD_MEGABYTES
 
-    parts = urlsplit(page)
+    most = MOST_UPLOAD_MEGABYTES * 1_000_000
     head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: page\r\nAccept-Language: id\r\n"
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
-        length = MOST_UPLOAD_MEGABYTES * 1_000_000 + 1
-        connection.sendall(head + f"Content-Length: {length}\r\n\r\n".encode())
-        answer = connection.recv(10_000)
+    with connection_to(page) as connection:
+        connection.sendall(head + f"Content-Length: {most + 1}\r\n\r\n".encode())
+        answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 413") and b"Server menerima paling banyak" in answer
 
-    body = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.jpg\r\n\r\n"
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
-        connection.sendall(
-            head + b"Content-Type: multipart/form-data; boundary=x\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n" + f"{len(body):x}\r\n".encode() + body + b"\r\n"
-        )
-        chunk = b"f4240\r\n" + bytes(1_000_000) + b"\r\n"
-        try:
-            for _ in range(MOST_UPLOAD_MEGABYTES + 20):
-                connection.sendall(chunk)
-            connection.sendall(b"0\r\n\r\n")
-            answer = connection.recv(10_000)
-        except ConnectionError:
-            answer = b""
-    assert b" 200 " not in answer[:20]
+    part = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.jpg\r\n\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sent = 0
+    with connection_to(page) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(head + as_chunk(part))
+        while sent < 2 * most:
+            connection.sendall(as_chunk(bytes(1_000_000)))
+            sent += 1_000_000
+    assert sent < 2 * most  # it hung up
+
+
+def connection_to(page):
+    parts = urlsplit(page)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
+
+
+def as_chunk(content):
+    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
 
 
 def test_nothing_is_taken_where_the_disk_is_full(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def served(
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
     said = output.read_text()  # Gradio writes down paths that nobody uploaded, and broken requests
-    assert not re.search(r"edge_app/(?!web/server\.py)", said), said
+    assert not re.search(r"edge_app/(?!web/(server|guard)\.py)", said), said
     assert list(temporary.iterdir()) == []
 
 

@@ -60,10 +60,10 @@ class UploadLimit:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         language = language_of(headers.get(b"accept-language"))
+        too_large = text(language, "error_upload", mb=MOST_UPLOAD_MEGABYTES)
         most = MOST_UPLOAD_MEGABYTES * 1_000_000
         if int(headers.get(b"content-length") or 0) > most:
-            reason = text(language, "error_upload", mb=MOST_UPLOAD_MEGABYTES)
-            await _refuse(send, 413, reason)
+            await _refuse(send, 413, too_large)
             return
         if shutil.disk_usage(self.folder).free < _FREE_MEGABYTES * 1_000_000:
             await _refuse(send, 507, text(language, "error_disk"))
@@ -74,10 +74,18 @@ class UploadLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            # One that does not say its length is cut off as if the visitor had left.
-            return {"type": "http.disconnect"} if received > most else message
+            if received > most:  # one that did not say its length
+                raise _TooLargeError
+            return message
 
-        await self.app(scope, receive_some, send)
+        try:
+            await self.app(scope, receive_some, send)
+        except _TooLargeError:
+            await _refuse(send, 413, too_large)
+
+
+class _TooLargeError(Exception):
+    """Ends the reading of an upload."""
 
 
 class ChosenLanguage:

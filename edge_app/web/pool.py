@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
@@ -61,7 +63,9 @@ class Pool:
             self._free.put(
                 Classifier(classifier.info.path, threshold=classifier.info.decision.threshold)
             )
-        self._large = threading.Lock()  # pictures that take hundreds of MB, one at a time
+        # Pictures that take hundreds of MB, one at a time; always in the same thread, as the C
+        # library keeps what a thread has freed for that thread.
+        self._large = ThreadPoolExecutor(1, "large-pictures")
 
     def classify(self, source: str | bytes, preview: bool = True) -> Answer:
         """Classifies an uploaded file.
@@ -75,15 +79,10 @@ class Pool:
             edge_app.imaging.PictureError: it cannot be read.
         """
         start = time.perf_counter()
-        is_large = check_picture(source)
-        with self._large if is_large else contextlib.nullcontext():
-            pixels = read_pixels(source, self.info.size)
-        prediction = self._classify_pixels(pixels)
+        run = self._run_large if check_picture(source) else _run
+        prediction = self._classify_pixels(run(read_pixels, source, self.info.size))
         elapsed_ms = (time.perf_counter() - start) * 1000
-        picture = None
-        if preview:
-            with self._large if is_large else contextlib.nullcontext():
-                picture = read_thumbnail(source, PREVIEW)
+        picture = run(read_thumbnail, source, PREVIEW) if preview else None
         shown = UNCERTAIN if prediction.uncertain else prediction.label
         return Answer(prediction, shown, self.kind(shown), elapsed_ms, picture)
 
@@ -93,9 +92,16 @@ class Pool:
             return "unsure"
         return "found" if shown == self.info.decision.label else "clear"
 
-    def _classify_pixels(self, pixels) -> Prediction:
+    def _run_large(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._large.submit(function, *arguments).result()
+
+    def _classify_pixels(self, pixels: np.ndarray) -> Prediction:
         classifier = self._free.get()
         try:
             return classifier.classify_pixels(pixels)
         finally:
             self._free.put(classifier)
+
+
+def _run(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
