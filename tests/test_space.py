@@ -89,7 +89,7 @@ def test_the_folder_alone_passes_the_browser_tests_with_no_network(
         env={**os.environ, "SMOKING_SPACE": str(space), "SMOKING_SPACE_PYTHON": str(python)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"^5 passed", result.stdout, re.MULTILINE), result.stdout
