@@ -4,6 +4,7 @@ import dataclasses
 import http.server
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -376,6 +377,22 @@ def test_nothing_is_taken_where_the_disk_is_full(tmp_path, monkeypatch):
     refused = TestClient(app).post("/gradio_api/upload")
     assert refused.status_code == 507
     assert "disk is full" in refused.text
+
+
+def test_what_broken_off_uploads_leave_is_deleted(tmp_path):
+    from edge_app.web.uploads import remove_abandoned
+
+    kept = tmp_path / "uploaded"
+    kept.mkdir()
+    (kept / "a.jpg").touch()
+    (tmp_path / "emptied").mkdir()
+    (tmp_path / "abandoned").touch()
+    (tmp_path / "growing").touch()
+    for name in ("uploaded", "emptied", "abandoned"):
+        os.utime(tmp_path / name, (0, 0))
+    remove_abandoned(tmp_path, 60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["growing", "uploaded"]
+    assert (kept / "a.jpg").exists()
 
 
 def test_other_interfaces_do_not_answer_unless_asked(page):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from pathlib import Path
+
 import gradio as gr
 from starlette.middleware import Middleware
 
 from edge_app.classifier import Classifier
 from edge_app.web.guard import ChosenLanguage, SecurityHeaders, UploadLimit
-from edge_app.web.page import FOLDER, build_page
+from edge_app.web.page import CACHE_SECONDS, FOLDER, build_page
 from edge_app.web.theme import make_theme
-from edge_app.web.uploads import MOST_ZIP_MEGABYTES
+from edge_app.web.uploads import MOST_ZIP_MEGABYTES, remove_abandoned
 
 MOST_WAITING = 200
 """Visitors in the queue; beyond it they are told to come again later."""
@@ -36,9 +40,11 @@ def serve(
     """
     page, translations = build_page(classifier)
     page.queue(max_size=MOST_WAITING)
+    uploads = Path(gr.utils.get_upload_folder())
+    threading.Thread(target=_sweep, args=(uploads,), daemon=True).start()
     middleware = [
         Middleware(SecurityHeaders),
-        Middleware(UploadLimit, folder=gr.utils.get_upload_folder()),
+        Middleware(UploadLimit, folder=uploads),
         Middleware(ChosenLanguage),
     ]
     page.launch(
@@ -63,3 +69,9 @@ def serve(
     )
     print(f"Serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
     page.block_thread()
+
+
+def _sweep(uploads: Path) -> None:
+    while True:
+        time.sleep(CACHE_SECONDS)
+        remove_abandoned(uploads, CACHE_SECONDS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -80,6 +82,24 @@ def only_uploads(component: gr.components.Component) -> gr.components.Component:
     component.preprocess = path_of
     component.async_move_resource_to_block_cache = without_network
     return component
+
+
+def remove_abandoned(folder: Path, seconds: float) -> None:
+    """Deletes what uploads that were broken off have left, which Gradio does not know of.
+
+    Args:
+        folder: the folder of uploads.
+        seconds: files that have not grown for so long are abandoned.
+    """
+    before = time.time() - seconds
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # it grows again, or somebody else was faster
+            if path.stat().st_mtime > before:
+                continue
+            if path.is_dir():
+                path.rmdir()  # of an upload whose file was deleted; one with a file stays
+            else:
+                path.unlink()
 
 
 def check_picture(source: str | bytes) -> bool:
