@@ -133,8 +133,8 @@ def test_a_decompression_bomb_is_refused_by_its_header(client, tmp_path):
         classify(client, bomb)
 
 
-def test_bombs_of_every_kind_cost_the_server_little_memory(client, page, server_memory, tmp_path):
-    """A picture as large as is taken, decoded in full, four times at once."""
+def test_the_largest_pictures_at_once_cost_the_memory_of_one(client, page, server_memory, tmp_path):
+    """Four of them, each as large as is taken and decoded in full."""
     bomb = tmp_path / "large.png"
     Image.new("RGBA", (6000, 5300)).save(bomb)
     before = server_memory()
