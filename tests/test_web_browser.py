@@ -199,8 +199,10 @@ def test_a_pasted_picture_is_answered_by_button_and_by_key(visit, samples, words
     copy_picture(page, samples / "astronaut.jpg")
     page.locator("#picture-input").get_by_label("Paste from clipboard").click()
     expect(answer(page)).to_have_text(words(samples / "astronaut.jpg"))
+    page.evaluate("document.querySelector('#result section').classList.add('old')")
     copy_picture(page, samples / "coffee.jpg")
     page.keyboard.press("Control+V")  # takes the place of the first
+    expect(page.locator("#result section:not(.old):not(.empty)")).to_be_visible()
     open_tab(page, HISTORY)
     expect(page.locator("#history-gallery li")).to_have_count(2)
 

@@ -9,7 +9,7 @@
     region?.setAttribute("aria-live", "polite");
   }
 
-  const upload = (picture, tries = 20) => {
+  const upload = (picture, tries = 100) => {
     const input = document.querySelector("#picture-input input[type=file]");
     if (!input) {
       // A picture that is there goes first; then the place to drop one has to be chosen again.
