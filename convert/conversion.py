@@ -26,6 +26,8 @@ from convert.layers import correct_biases, layer_errors
 from convert.metadata import add_metadata
 from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, prove
 from convert.quantize import to_tflite
+from convert.ranges import set_ranges
+from convert.rounding import round_alike
 from edge_app import PictureError
 from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file
@@ -108,7 +110,7 @@ def convert(
     with contextlib.ExitStack() as files:
         for form, out in outputs.items():
             say(f"Converting to {form} with {len(calibrating)} calibration pictures...")
-            network = _network(canonical, form, calibrating, explain)
+            network = _network(canonical, form, calibrating)
             partial = files.enter_context(whole_file(out))
 
             def write(note: str, form=form, network=network, partial=partial) -> None:
@@ -132,7 +134,7 @@ def convert(
             proof = prove(form, partial, parts)
             proofs.append(proof)
             if form == "int8" and not proof.unseen.is_enough:
-                loss = _describe_loss(canonical, network, proof, calibrating, explain)
+                loss = _describe_loss(canonical, network, proof, calibrating)
                 if not allow_loss:
                     raise ConversionError(f"{model}: {loss}")
                 say(f"  written all the same: {loss}")
@@ -140,15 +142,18 @@ def convert(
     return Conversion(decision.label, dict(outputs), tuple(proofs))
 
 
-def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray, explain: bool) -> bytes:
+def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray) -> bytes:
     """All but the last dense layer, in a format; the integers' systematic errors corrected."""
     if form != "int8":
-        return to_tflite(canonical, form, explain=explain)
-    # Ranges grow with the pictures they are read off, and with them the steps: some are enough.
-    integer = to_tflite(canonical, form, calibrating[:RANGE_PICTURES], explain=explain)
-    original = to_tflite(canonical, "float32", explain=explain)
-    pixels = calibrating[:BIAS_PICTURES]
-    return correct_biases(integer, original, pixels, canonical.low, canonical.high)
+        return to_tflite(canonical, form)
+    ranging = calibrating[:RANGE_PICTURES]
+    original = to_tflite(canonical, "float32")
+    integer = to_tflite(canonical, form, ranging)
+    integer = set_ranges(integer, original, canonical.to_input(ranging))
+    integer = round_alike(integer, original)
+    return correct_biases(
+        integer, original, calibrating[:BIAS_PICTURES], canonical.low, canonical.high
+    )
 
 
 def _describe_loss(
@@ -156,9 +161,8 @@ def _describe_loss(
     network: bytes,
     proof: FileProof,
     calibrating: np.ndarray,
-    explain: bool,
 ) -> str:
-    original = to_tflite(canonical, "float32", explain=explain)
+    original = to_tflite(canonical, "float32")
     errors = layer_errors(network, original, calibrating[:8], canonical.low, canonical.high)
     worst = sorted(errors, key=lambda layer: -layer.error)[:5]
     unseen = proof.unseen

@@ -18,17 +18,14 @@ def to_tflite(
     canonical: CanonicalModel,
     form: str,
     calibration: np.ndarray | None = None,
-    *,
-    explain: bool = False,
 ) -> bytes:
-    """Converts all but the last dense layer.
+    """Converts all but the last dense layer, and the pooling before it where there is one.
 
     Args:
         canonical: the model.
         form: one of `FORMATS`.
         calibration: pictures ``uint8[n, size, size, 3]`` that the ranges of the activations are
             read off; for int8 only.
-        explain: whether to stop at the feature map, before the pooling.
 
     Returns:
         The bytes of a ``.tflite`` file without metadata. The input is float32 in [low, high]; for
@@ -39,7 +36,7 @@ def to_tflite(
         ConversionError: an operation has no integer version, or the input did not get the
             quantization that it has to have.
     """
-    network = canonical.feature_map if explain else canonical.features
+    network = canonical.feature_map or canonical.features
     # Without a trackable object, the converter freezes the variables of the function into
     # constants; with the Keras 3 model it leaves them as variables that nothing initializes.
     function = _concrete_function(network, canonical.size)

@@ -225,8 +225,8 @@ def test_correcting_the_biases_takes_most_of_the_error_away(samples, crops):
 
     canonical = canonicalize(load_classifier(SHIPPED_KERAS))
     pixels = np.stack([read_pixels(path) for path in find_pictures(crops)])
-    integer = to_tflite(canonical, "int8", pixels[:16], explain=True)
-    original = to_tflite(canonical, "float32", explain=True)
+    integer = to_tflite(canonical, "int8", pixels[:16])
+    original = to_tflite(canonical, "float32")
     corrected = correct_biases(integer, original, pixels[16:32], -1, 1)
     assert len(corrected) == len(integer)
     before, after = (
