@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +12,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convert.canonical import (
-    CanonicalModel,
-    ConversionError,
-    canonicalize,
-    check_same,
-    load_classifier,
-)
+from convert.canonical import CanonicalModel, canonicalize, check_same
 from convert.head import append_head
 from convert.layers import correct_biases, layer_errors
+from convert.loading import ConversionError, load_classifier
 from convert.metadata import add_metadata
-from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, prove
+from convert.pictures import shows_label, take_evenly
+from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, Part, prove
 from convert.quantize import to_tflite
 from convert.ranges import set_ranges
 from convert.rounding import round_alike
@@ -86,7 +80,11 @@ def convert(
         ConversionError: the model is missing or of a kind that is not converted, or the integer
             file says something else than the model.
     """
-    canonical = canonicalize(load_classifier(model), input_range)
+    loaded = load_classifier(model)
+    try:
+        canonical = canonicalize(loaded, input_range)
+    except ConversionError as error:
+        raise ConversionError(f"{model}: {error}") from error
     for finding in canonical.findings:
         say(f"  {finding}")
     if explain and canonical.feature_map is None:
@@ -94,22 +92,24 @@ def convert(
             f"{model}: an evidence map needs global average pooling right before the last dense "
             "layer, so that each cell's share of the score can be told; convert without --explain"
         )
-    order = take_evenly(pictures)
+    decision = _decision_for(model, labels)
+    order = take_evenly(pictures, decision.label)
     count = min(count, len(order) // 2)
-    calibrating = _read(order[:count], canonical.size)
-    unseen = _read(order[count : 2 * count], canonical.size)
+    seen, calibrating = _read(order[:count], canonical.size)
+    others, unseen = _read(order[count : 2 * count], canonical.size)
     say(f"  the simplified graph says the same, to within {check_same(canonical, unseen[:32]):.1e}")
 
-    decision = _decision_for(model, labels)
     parts = []
-    for pixels in (calibrating, unseen):
+    for paths, pixels in ((seen, calibrating), (others, unseen)):
         expected = canonical.original_scores(pixels)  # of the second label
-        parts.append((pixels, 1 - expected if decision.label == labels[0] else expected))
+        wanted = 1 - expected if decision.label == labels[0] else expected
+        truth = tuple(shows_label(path, labels, decision.label) for path in paths)
+        parts.append(Part(pixels, wanted, truth))
 
     proofs = []
     with contextlib.ExitStack() as files:
         for form, out in outputs.items():
-            say(f"Converting to {form} with {len(calibrating)} calibration pictures...")
+            say(f"Converting to {form}...")
             network = _network(canonical, form, calibrating)
             partial = files.enter_context(whole_file(out))
 
@@ -185,30 +185,16 @@ def _decision_for(model: Path, labels: tuple[str, str]) -> Decision:
     return dataclasses.replace(decision, label=labels[1])
 
 
-def take_evenly(paths: Sequence[Path]) -> list[Path]:
-    """Puts pictures in an order of which every stretch is drawn evenly from all folders.
-
-    A class that calibration never sees is a class whose scores the integers cannot reach.
-    The order is the same on every run.
-    """
-    folders = defaultdict(list)
-    for path in paths:
-        folders[path.parent].append(path)
-    rng = random.Random(0)
-    for names in folders.values():
-        rng.shuffle(names)
-    rounds = range(max((len(names) for names in folders.values()), default=0))
-    return [names[turn] for turn in rounds for names in folders.values() if turn < len(names)]
-
-
-def _read(paths: Sequence[Path], size: int) -> np.ndarray:
-    pixels = []
+def _read(paths: Sequence[Path], size: int) -> tuple[list[Path], np.ndarray]:
+    """The pictures that can be read, and their pixels."""
+    read, pixels = [], []
     bar = tqdm(paths, "Reading pictures", unit="picture", disable=None, file=sys.stdout)
     for path in bar:
         try:
             pixels.append(read_pixels(path, size))
+            read.append(path)
         except PictureError as error:
             tqdm.write(f"{path}: {error}; left out")
     if not pixels:
         raise ConversionError(f"none of the {len(paths)} calibration pictures can be read")
-    return np.stack(pixels)
+    return read, np.stack(pixels)

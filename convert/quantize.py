@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from convert.canonical import CanonicalModel, ConversionError
+from convert.canonical import CanonicalModel
+from convert.loading import ConversionError, QuantizationError
 
 FORMATS = ("int8", "float16", "float32", "dynamic")
 """What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""
@@ -54,7 +55,7 @@ def to_tflite(
         model = converter.convert()
     except Exception as error:  # The converter raises whatever its passes raise.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConversionError(
+        raise QuantizationError(
             f"TensorFlow's converter cannot make {form} of it: {reason}"
         ) from error
     if form == "int8":

@@ -11,8 +11,9 @@ import pytest
 from conftest import SHIPPED_INT8, SHIPPED_KERAS, make_dataset, run_module
 from PIL import Image
 
-from convert.canonical import ConversionError, canonicalize, load_classifier
-from convert.conversion import take_evenly
+from convert.canonical import canonicalize
+from convert.loading import ConversionError, load_classifier
+from convert.pictures import take_evenly
 from convert.quantize import FORMATS
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
