@@ -83,7 +83,7 @@ def canonicalize(
             it cannot be told whether there is any.
     """
     findings = []
-    model = _flattened(model)
+    original, model = model, _flattened(model)
     prefix = _prefix(model)
     augmentation = [op for op in prefix if _is_random(op)]
     rescaling = [op for op in prefix if not _is_random(op)]
@@ -137,7 +137,7 @@ def canonicalize(
         features=_inference(clone.inputs[0], taken, pixels),
         feature_map=None if averaged is None else _inference(clone.inputs[0], averaged, pixels),
         head=Head.from_dense(*dense.get_weights()),
-        original=model,
+        original=original,
         size=int(pixels.shape[1]),
         low=float(low),
         high=float(high),

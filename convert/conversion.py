@@ -93,20 +93,15 @@ def convert(
             "layer, so that each cell's share of the score can be told; convert without --explain"
         )
     decision = _decision_for(model, labels)
-    order = take_evenly(pictures, decision.label)
-    count = min(count, len(order) // 2)
-    seen, calibrating = _read(order[:count], canonical.size)
-    others, unseen = _read(order[count : 2 * count], canonical.size)
-    say(f"  the simplified graph says the same, to within {check_same(canonical, unseen[:32]):.1e}")
-
-    parts = []
-    for paths, pixels in ((seen, calibrating), (others, unseen)):
-        expected = canonical.original_scores(pixels)  # of the second label
-        wanted = 1 - expected if decision.label == labels[0] else expected
-        truth = tuple(shows_label(path, labels, decision.label) for path in paths)
-        parts.append(Part(pixels, wanted, truth))
+    parts = read_parts(canonical, pictures, count, labels, decision.label)
+    calibrating = parts[0].pixels
+    difference = check_same(canonical, parts[1].pixels[:32])
+    say(f"  the simplified graph says the same, to within {difference:.1e}")
 
     proofs = []
+    question = f"{labels[0]} or {labels[1]}?"
+    if labels == LABELS:
+        question = "Is the person in this picture smoking?"
     with contextlib.ExitStack() as files:
         for form, out in outputs.items():
             say(f"Converting to {form}...")
@@ -118,10 +113,7 @@ def convert(
                     append_head(network, canonical.head, explain),
                     name=canonical.original.name,
                     version=version,
-                    description=(
-                        f"Is the person in this picture smoking? {form} version of "
-                        f"{model.name}.{note}"
-                    ),
+                    description=f"{question} {form} version of {model.name}.{note}",
                     labels=labels,
                     mean=-canonical.low * 255 / (canonical.high - canonical.low),
                     std=255 / (canonical.high - canonical.low),
@@ -140,6 +132,33 @@ def convert(
                 say(f"  written all the same: {loss}")
                 write(f" Lossy: {proof.unseen.flips} of {proof.unseen.pictures} labels differ.")
     return Conversion(decision.label, dict(outputs), tuple(proofs))
+
+
+def read_parts(
+    canonical: CanonicalModel,
+    pictures: Sequence[Path],
+    count: int,
+    labels: tuple[str, str],
+    wanted: str,
+) -> tuple[Part, Part]:
+    """Reads the pictures to calibrate on and as many others, and asks the Keras model.
+
+    Args:
+        canonical: the model.
+        pictures: to take evenly from; the same are taken on every run.
+        count: how many of each; at most half of the pictures.
+        labels: the two classes, in the order of the model's output.
+        wanted: the one that is looked for.
+    """
+    order = take_evenly(pictures, wanted)
+    count = min(count, len(order) // 2)
+    parts = []
+    for paths in (order[:count], order[count : 2 * count]):
+        read, pixels = _read(paths, canonical.size)
+        scores = canonical.original_scores(pixels)  # of the second label
+        truth = tuple(shows_label(path, labels, wanted) for path in read)
+        parts.append(Part(pixels, 1 - scores if wanted == labels[0] else scores, truth))
+    return parts[0], parts[1]
 
 
 def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray) -> bytes:
