@@ -40,7 +40,7 @@ def to_tflite(
     network = canonical.feature_map or canonical.features
     # Without a trackable object, the converter freezes the variables of the function into
     # constants; with the Keras 3 model it leaves them as variables that nothing initializes.
-    function = _concrete_function(network, canonical.size)
+    function = as_function(network, canonical.size)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     if form != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -63,7 +63,8 @@ def to_tflite(
     return model
 
 
-def _concrete_function(network: keras.Model, size: int):
+def as_function(network: keras.Model, size: int):
+    """The network in use as a function for TensorFlow's converter, of one picture in float32."""
     spec = tf.TensorSpec([1, size, size, 3], tf.float32, name="pixels")
     function = tf.function(lambda pixels: network(pixels, training=False))
     return function.get_concrete_function(spec)
