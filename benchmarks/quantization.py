@@ -119,7 +119,7 @@ class Bench:
             file.write(_with_signature(self.original))
             file.flush()
             tool = quantizer.Quantizer(file.name, recipe.get_quantization_recipe())
-            samples = ({"pixels": values[None]} for values in self.inputs(RANGE_PICTURES))
+            samples = [{"pixels": values[None]} for values in self.inputs(RANGE_PICTURES)]
             seen = tool.calibrate({"serving_default": samples}, num_threads=2)
             return bytes(tool.quantize(seen).quantized_model)
 
