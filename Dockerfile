@@ -14,12 +14,12 @@ COPY requirements-edge.txt requirements-web.txt ./
 RUN grep -v opencv requirements-edge.txt > requirements-page.txt \
     && pip install -r requirements-page.txt -r requirements-web.txt
 
-COPY --chown=app:app edge_app ./edge_app
-COPY --chown=app:app models/README.md models/smoking_mobilenetv2_int8.tflite ./models/
-COPY --chown=app:app models/evaluation ./models/evaluation
-COPY --chown=app:app samples ./samples
+COPY --chown=1000:1000 edge_app ./edge_app
+COPY --chown=1000:1000 models/README.md models/smoking_mobilenetv2_int8.tflite ./models/
+COPY --chown=1000:1000 models/evaluation ./models/evaluation
+COPY --chown=1000:1000 samples ./samples
 
-USER app
+USER 1000:1000
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/', timeout=4)"]

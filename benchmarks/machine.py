@@ -26,6 +26,12 @@ def describe_machine() -> str:
     )
 
 
+def resident_megabytes(process: int | str = "self") -> float:
+    """Resident memory of a process, in MB; Linux alone."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
 
+from convert.pictures import for_calibration
 from edge_app.imaging import find_pictures
 from edge_app.runtime import native_messages_to
 
@@ -53,6 +54,7 @@ FORMATS = ("int8", "float16", "float32", "dynamic")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
     help="Write the proof as FILE.json and FILE.md.",
 )
 @click.option(
@@ -104,7 +106,10 @@ def main(
     names = tuple(label.strip() for label in labels.split(","))
     if len(names) != 2 or not all(names):
         raise click.BadParameter(f"expected two labels, got {labels!r}", param_hint="--labels")
-    paths = [path for folder in calibration for path in find_pictures(folder)]
+    found = [path for folder in calibration for path in find_pictures(folder)]
+    paths = for_calibration(found)
+    if len(paths) < len(found):
+        click.echo(f"{len(found) - len(paths)} pictures for testing left out of the calibration")
     if len(paths) < FEWEST_PICTURES:
         raise click.BadParameter(
             f"found {len(paths)} pictures, expected at least {FEWEST_PICTURES}",
@@ -124,8 +129,8 @@ def main(
     # What TensorFlow's native code writes to stderr alarms without a reason; it goes to a file.
     log_file = log or Path(tempfile.mkstemp(prefix="convert-", suffix=".log")[1])
     with native_messages_to(log_file):
-        from convert.canonical import ConversionError
         from convert.conversion import convert
+        from convert.loading import ConversionError, QuantizationError
         from convert.proof import to_table, write_report
 
         try:
@@ -145,6 +150,8 @@ def main(
             failure = error
         else:
             failure = None
+    if isinstance(failure, QuantizationError):
+        raise click.ClickException(f"{failure} (its messages: {log_file})")
     if log is None:
         log_file.unlink()
     if failure:
@@ -154,8 +161,8 @@ def main(
         click.echo(f"Wrote {path}")
     click.echo(f"P({result.label}) against that of the Keras model:\n\n{to_table(result.proofs)}")
     if report:
-        write_report(report, model.name, result.proofs)
-        click.echo(f"Wrote {report.with_suffix('.json')} and {report.with_suffix('.md').name}.")
+        data, text = write_report(report, model.name, result.proofs)
+        click.echo(f"Wrote {data} and {text.name}.")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,12 @@ the input), and one sigmoid output becomes two scores.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from convert.head import Head
-
-
-class ConversionError(ValueError):
-    """A model that cannot be converted; the message names what was expected and what was found."""
+from convert.loading import ConversionError, last_dense
 
 
 @dataclass(frozen=True)
@@ -72,42 +68,6 @@ class CanonicalModel:
         return (self.low + pixels * ((self.high - self.low) / 255)).astype(np.float32)
 
 
-def load_classifier(path: Path) -> keras.Model:
-    """Loads a Keras model and makes sure that it is an image classifier of two classes.
-
-    Raises:
-        ConversionError: it is missing, no Keras model, would run code of its own, or is something
-            else than an image classifier of two classes.
-    """
-    if not path.is_file():
-        raise ConversionError(f"{path}: there is no such file")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its readers and layers raise.
-        raise ConversionError(f"{path}: cannot be loaded ({_first_line(error)})") from error
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ConversionError(
-            f"{path}: expected one input and one output, "
-            f"found {len(model.inputs)} and {len(model.outputs)}"
-        )
-    shape = model.inputs[0].shape
-    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
-        raise ConversionError(f"{path}: expected an input [size, size, 3], found {shape[1:]}")
-    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "none")
-    classes = model.outputs[0].shape[1:]
-    if (classes, activation) not in (((1,), "sigmoid"), ((2,), "softmax")):
-        raise ConversionError(
-            f"{path}: expected one sigmoid output or two softmax outputs, "
-            f"found an output {tuple(classes)} with activation {activation}"
-        )
-    if _last_dense(model) is None:
-        raise ConversionError(
-            f"{path}: expected a dense layer with a bias at the end, found "
-            f"{type(model.layers[-1]).__name__} {model.layers[-1].name}"
-        )
-    return model
-
-
 def canonicalize(
     model: keras.Model, input_range: tuple[float, float] | None = None
 ) -> CanonicalModel:
@@ -123,6 +83,7 @@ def canonicalize(
             it cannot be told whether there is any.
     """
     findings = []
+    original, model = model, _flattened(model)
     prefix = _prefix(model)
     augmentation = [op for op in prefix if _is_random(op)]
     rescaling = [op for op in prefix if not _is_random(op)]
@@ -131,11 +92,19 @@ def canonicalize(
 
     range_in_graph = bool(rescaling) and input_range is None
     if range_in_graph:
-        low, high = _range_of(model, prefix, model.inputs[0].shape[1])
+        taken_out, low, high = _longest_uniform(model, prefix)
+        inside = [op for op in prefix if op not in taken_out and not _is_random(op)]
+        dropped = [*augmentation, *taken_out]
+        names = ", ".join(op.name for op in taken_out if not _is_random(op)) or "nothing"
         findings.append(
-            f"preprocessing inside the graph: {', '.join(op.name for op in rescaling)} maps "
-            f"[0, 255] to [{low:g}, {high:g}]; it becomes the quantization of the input"
+            f"preprocessing inside the graph: {names} maps [0, 255] to [{low:g}, {high:g}]; "
+            "it becomes the quantization of the input"
         )
+        if inside:
+            findings.append(
+                f"what differs between the channels stays inside: "
+                f"{', '.join(op.name for op in inside)}"
+            )
     else:
         first = _behind(model, prefix)
         if input_range is None and not _takes_pixels(first):
@@ -145,20 +114,20 @@ def canonicalize(
             )
         low, high = input_range or (-1.0, 1.0)
         why = "as you said" if input_range else "assumed, since its graph has no preprocessing"
+        dropped = augmentation
         findings.append(f"preprocessing outside the graph: pixels in [{low:g}, {high:g}], {why}")
 
-    dropped = {op.name for op in (prefix if range_in_graph else augmentation)}
     clone = keras.models.clone_model(
         keras.Model(model.inputs[0], model.outputs[0]),
         clone_function=lambda layer: layer,
         call_function=lambda op, *args, **kwargs: (
             next(a for a in args if keras.backend.is_keras_tensor(a))
-            if op.name in dropped
+            if any(op is other for other in dropped)
             else op(*args, **kwargs)
         ),
     )
     pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
-    dense = _last_dense(model)
+    dense = last_dense(model)
     # The layer is shared with the original model; its last node is the one in the clone.
     taken = dense._inbound_nodes[-1].input_tensors[0]
     averaged = _averaged(taken)
@@ -168,7 +137,7 @@ def canonicalize(
         features=_inference(clone.inputs[0], taken, pixels),
         feature_map=None if averaged is None else _inference(clone.inputs[0], averaged, pixels),
         head=Head.from_dense(*dense.get_weights()),
-        original=model,
+        original=original,
         size=int(pixels.shape[1]),
         low=float(low),
         high=float(high),
@@ -207,13 +176,18 @@ def _prefix(model: keras.Model) -> list:
 
 def _behind(model: keras.Model, prefix: list) -> object | None:
     """The one operation that takes what the prefix gives; None where there are several."""
-    tensor = prefix[-1].output if prefix else model.inputs[0]
+    tensor = _output(prefix[-1]) if prefix else model.inputs[0]
     consumers = [
         op
         for op in keras.Model(model.inputs[0], model.outputs[0]).operations
         if any(t is tensor for node in op._inbound_nodes for t in node.input_tensors)
     ]
     return consumers[0] if len(consumers) == 1 else None
+
+
+def _output(op: object) -> keras.KerasTensor:
+    """What an operation gives in the graph it was last put into: layers are shared by graphs."""
+    return op._inbound_nodes[-1].output_tensors[0]
 
 
 def _takes_pixels(op: object | None) -> bool:
@@ -239,26 +213,50 @@ def _is_rescaling(op: object) -> bool:
     )
 
 
-def _range_of(model: keras.Model, prefix: list, size: int) -> tuple[float, float]:
-    """What a black and a white picture become behind the prefix, measured."""
-    preprocessing = keras.Model(model.inputs[0], prefix[-1].output)
+def _longest_uniform(model: keras.Model, prefix: list) -> tuple[list, float, float]:
+    """As much of the prefix as treats all channels alike, and what it makes of black and white."""
+    for length in range(len(prefix), 0, -1):
+        limits = _range_of(model, prefix[:length], model.inputs[0].shape[1])
+        if limits is not None:
+            return prefix[:length], *limits
+    return [], 0.0, 255.0
+
+
+def _range_of(model: keras.Model, prefix: list, size: int) -> tuple[float, float] | None:
+    """What a black and a white picture become behind the prefix, measured.
+
+    None where that is not linear, or not the same in all channels.
+    """
+    preprocessing = keras.Model(model.inputs[0], _output(prefix[-1]))
     grey = np.array([0, 127.5, 255], np.float32)[:, None, None, None]
     values = preprocessing(np.broadcast_to(grey, (3, size, size, 3)), training=False)
     black, middle, white = keras.ops.convert_to_numpy(values)
-    if max(np.ptp(black), np.ptp(white), abs(black + white - 2 * middle).max()) > 1e-4:
-        raise ConversionError(
-            "expected preprocessing that is linear and treats the three channels alike, found "
-            f"something else up to {prefix[-1].name}"
-        )
+    spread = max(np.ptp(black), np.ptp(white), abs(black + white - 2 * middle).max())
+    if spread > 1e-5 * max(abs(white - black).max(), 1):
+        return None
     return float(black.flat[0]), float(white.flat[0])
 
 
-def _last_dense(model: keras.Model) -> keras.layers.Dense | None:
-    """The dense layer at the end, whose activation may be a layer of its own."""
-    *_, before, last = model.layers
-    if isinstance(last, keras.layers.Activation) and isinstance(before, keras.layers.Dense):
-        last = before if before.activation.__name__ == "linear" else None
-    return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
+def _flattened(model: keras.Model) -> keras.Model:
+    """The model with the layers of nested models in place of these, as in a backbone."""
+
+    def call(op: object, *args, **kwargs):
+        if _is_nested(op):
+            # Run on symbolic tensors, its layers become part of the graph around it.
+            inner = op._functional if isinstance(op, keras.Sequential) else op
+            return inner._run_through_graph(args[0], operation_fn=lambda layer: layer)
+        return op(*args, **kwargs)
+
+    model = keras.Model(model.inputs[0], model.outputs[0])
+    while any(_is_nested(op) for op in model.operations):
+        model = keras.models.clone_model(
+            model, clone_function=lambda layer: layer, call_function=call
+        )
+    return model
+
+
+def _is_nested(op: object) -> bool:
+    return isinstance(op, keras.Model) and not _is_random(op)
 
 
 def _averaged(features: keras.KerasTensor) -> keras.KerasTensor | None:
@@ -278,7 +276,3 @@ def _inference(
 ) -> keras.Model:
     """The part of a graph from one tensor to another as it is in use, behind a new input."""
     return keras.Model(pixels, keras.Model(start, end)(pixels, training=False))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +12,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convert.canonical import (
-    CanonicalModel,
-    ConversionError,
-    canonicalize,
-    check_same,
-    load_classifier,
-)
+from convert.canonical import CanonicalModel, canonicalize, check_same
 from convert.head import append_head
 from convert.layers import correct_biases, layer_errors
+from convert.loading import ConversionError, load_classifier
 from convert.metadata import add_metadata
-from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, prove
+from convert.pictures import shows_label, take_evenly
+from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, Part, prove
 from convert.quantize import to_tflite
+from convert.ranges import set_ranges
+from convert.rounding import round_alike
 from edge_app import PictureError
 from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file
@@ -84,7 +80,11 @@ def convert(
         ConversionError: the model is missing or of a kind that is not converted, or the integer
             file says something else than the model.
     """
-    canonical = canonicalize(load_classifier(model), input_range)
+    loaded = load_classifier(model)
+    try:
+        canonical = canonicalize(loaded, input_range)
+    except ConversionError as error:
+        raise ConversionError(f"{model}: {error}") from error
     for finding in canonical.findings:
         say(f"  {finding}")
     if explain and canonical.feature_map is None:
@@ -92,23 +92,20 @@ def convert(
             f"{model}: an evidence map needs global average pooling right before the last dense "
             "layer, so that each cell's share of the score can be told; convert without --explain"
         )
-    order = take_evenly(pictures)
-    count = min(count, len(order) // 2)
-    calibrating = _read(order[:count], canonical.size)
-    unseen = _read(order[count : 2 * count], canonical.size)
-    say(f"  the simplified graph says the same, to within {check_same(canonical, unseen[:32]):.1e}")
-
     decision = _decision_for(model, labels)
-    parts = []
-    for pixels in (calibrating, unseen):
-        expected = canonical.original_scores(pixels)  # of the second label
-        parts.append((pixels, 1 - expected if decision.label == labels[0] else expected))
+    parts = read_parts(canonical, pictures, count, labels, decision.label)
+    calibrating = parts[0].pixels
+    difference = check_same(canonical, parts[1].pixels[:32])
+    say(f"  the simplified graph says the same, to within {difference:.1e}")
 
     proofs = []
+    question = f"{labels[0]} or {labels[1]}?"
+    if labels == LABELS:
+        question = "Is the person in this picture smoking?"
     with contextlib.ExitStack() as files:
         for form, out in outputs.items():
-            say(f"Converting to {form} with {len(calibrating)} calibration pictures...")
-            network = _network(canonical, form, calibrating, explain)
+            say(f"Converting to {form}...")
+            network = _network(canonical, form, calibrating)
             partial = files.enter_context(whole_file(out))
 
             def write(note: str, form=form, network=network, partial=partial) -> None:
@@ -116,10 +113,7 @@ def convert(
                     append_head(network, canonical.head, explain),
                     name=canonical.original.name,
                     version=version,
-                    description=(
-                        f"Is the person in this picture smoking? {form} version of "
-                        f"{model.name}.{note}"
-                    ),
+                    description=f"{question} {form} version of {model.name}.{note}",
                     labels=labels,
                     mean=-canonical.low * 255 / (canonical.high - canonical.low),
                     std=255 / (canonical.high - canonical.low),
@@ -132,7 +126,7 @@ def convert(
             proof = prove(form, partial, parts)
             proofs.append(proof)
             if form == "int8" and not proof.unseen.is_enough:
-                loss = _describe_loss(canonical, network, proof, calibrating, explain)
+                loss = _describe_loss(canonical, network, proof, calibrating)
                 if not allow_loss:
                     raise ConversionError(f"{model}: {loss}")
                 say(f"  written all the same: {loss}")
@@ -140,15 +134,45 @@ def convert(
     return Conversion(decision.label, dict(outputs), tuple(proofs))
 
 
-def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray, explain: bool) -> bytes:
+def read_parts(
+    canonical: CanonicalModel,
+    pictures: Sequence[Path],
+    count: int,
+    labels: tuple[str, str],
+    wanted: str,
+) -> tuple[Part, Part]:
+    """Reads the pictures to calibrate on and as many others, and asks the Keras model.
+
+    Args:
+        canonical: the model.
+        pictures: to take evenly from; the same are taken on every run.
+        count: how many of each; at most half of the pictures.
+        labels: the two classes, in the order of the model's output.
+        wanted: the one that is looked for.
+    """
+    order = take_evenly(pictures, wanted)
+    count = min(count, len(order) // 2)
+    parts = []
+    for paths in (order[:count], order[count : 2 * count]):
+        read, pixels = _read(paths, canonical.size)
+        scores = canonical.original_scores(pixels)  # of the second label
+        truth = tuple(shows_label(path, labels, wanted) for path in read)
+        parts.append(Part(pixels, 1 - scores if wanted == labels[0] else scores, truth))
+    return parts[0], parts[1]
+
+
+def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray) -> bytes:
     """All but the last dense layer, in a format; the integers' systematic errors corrected."""
     if form != "int8":
-        return to_tflite(canonical, form, explain=explain)
-    # Ranges grow with the pictures they are read off, and with them the steps: some are enough.
-    integer = to_tflite(canonical, form, calibrating[:RANGE_PICTURES], explain=explain)
-    original = to_tflite(canonical, "float32", explain=explain)
-    pixels = calibrating[:BIAS_PICTURES]
-    return correct_biases(integer, original, pixels, canonical.low, canonical.high)
+        return to_tflite(canonical, form)
+    ranging = calibrating[:RANGE_PICTURES]
+    original = to_tflite(canonical, "float32")
+    integer = to_tflite(canonical, form, ranging)
+    integer = set_ranges(integer, original, canonical.to_input(ranging))
+    integer = round_alike(integer, original)
+    return correct_biases(
+        integer, original, calibrating[:BIAS_PICTURES], canonical.low, canonical.high
+    )
 
 
 def _describe_loss(
@@ -156,9 +180,8 @@ def _describe_loss(
     network: bytes,
     proof: FileProof,
     calibrating: np.ndarray,
-    explain: bool,
 ) -> str:
-    original = to_tflite(canonical, "float32", explain=explain)
+    original = to_tflite(canonical, "float32")
     errors = layer_errors(network, original, calibrating[:8], canonical.low, canonical.high)
     worst = sorted(errors, key=lambda layer: -layer.error)[:5]
     unseen = proof.unseen
@@ -181,30 +204,16 @@ def _decision_for(model: Path, labels: tuple[str, str]) -> Decision:
     return dataclasses.replace(decision, label=labels[1])
 
 
-def take_evenly(paths: Sequence[Path]) -> list[Path]:
-    """Puts pictures in an order of which every stretch is drawn evenly from all folders.
-
-    A class that calibration never sees is a class whose scores the integers cannot reach.
-    The order is the same on every run.
-    """
-    folders = defaultdict(list)
-    for path in paths:
-        folders[path.parent].append(path)
-    rng = random.Random(0)
-    for names in folders.values():
-        rng.shuffle(names)
-    rounds = range(max((len(names) for names in folders.values()), default=0))
-    return [names[turn] for turn in rounds for names in folders.values() if turn < len(names)]
-
-
-def _read(paths: Sequence[Path], size: int) -> np.ndarray:
-    pixels = []
+def _read(paths: Sequence[Path], size: int) -> tuple[list[Path], np.ndarray]:
+    """The pictures that can be read, and their pixels."""
+    read, pixels = [], []
     bar = tqdm(paths, "Reading pictures", unit="picture", disable=None, file=sys.stdout)
     for path in bar:
         try:
             pixels.append(read_pixels(path, size))
+            read.append(path)
         except PictureError as error:
             tqdm.write(f"{path}: {error}; left out")
     if not pixels:
         raise ConversionError(f"none of the {len(paths)} calibration pictures can be read")
-    return np.stack(pixels)
+    return read, np.stack(pixels)

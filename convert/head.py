@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tflite
+
+from convert.graph import pack
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,15 @@ class Head:
 def append_head(model: bytes, head: Head, explain: bool = False) -> bytes:
     """Adds the layer behind the output of a model.
 
+    Behind a feature map the average pooling comes after the layer, which for linear layers is the
+    same as before it: each cell of the map gets its own logits, and their mean plus the bias is
+    the logit of the picture. (The class activation map of Zhou and others, 2016, is these cells.)
+
     Args:
-        model: the bytes of a ``.tflite`` file with one output, ``float32[1, features]``, or with
-            ``explain`` the last feature map, ``float32[1, rows, columns, features]``.
+        model: the bytes of a ``.tflite`` file with one output, the last feature map
+            ``float32[1, rows, columns, features]``, or ``float32[1, features]``.
         head: the layer.
-        explain: whether to add an evidence map as a second output. The average pooling then goes
-            behind the dense layer, which for linear layers is the same: each cell of the map gets
-            its own logits, and their mean plus the bias is the logit of the picture. (This is
-            the class activation map of Zhou and others, 2016, without the upscaling.)
+        explain: whether to add an evidence map as a second output; only for feature maps.
 
     Returns:
         The bytes of a ``.tflite`` file with the output ``scores`` ``float32[1, 2]``, and with
@@ -55,23 +57,20 @@ def append_head(model: bytes, head: Head, explain: bool = False) -> bytes:
     """
     graph = _Graph(model)
     features = graph.outputs[0]
+    if len(graph.shape(features)) == 2:
+        logits = graph.fully_connected(features, head.kernel, head.bias, name="head/logits")
+        return graph.finish([graph.softmax(logits, "scores")])
+    _, rows, columns, _ = graph.shape(features)
+    cells = graph.fully_connected(features, head.kernel, name="head/cells", rows=rows * columns)
+    logits = graph.add(graph.mean_of_rows(cells, "head/mean"), head.bias, "head/logits")
+    outputs = [graph.softmax(logits, "scores")]
     if explain:
-        _, rows, columns, _ = graph.shape(features)
-        cells = graph.fully_connected(features, head.kernel, name="head/cells", rows=rows * columns)
-        logits = graph.add(graph.mean_of_rows(cells, "head/mean"), head.bias, "head/logits")
-        evidence = graph.reshape(
-            graph.fully_connected(
-                features,
-                head.kernel[:, 1:] - head.kernel[:, :1],
-                name="head/evidence",
-                rows=rows * columns,
-            ),
-            [1, rows, columns],
-            "evidence",
+        for_second = head.kernel[:, 1:] - head.kernel[:, :1]
+        evidence = graph.fully_connected(
+            features, for_second, name="head/evidence", rows=rows * columns
         )
-        return graph.finish([graph.softmax(logits, "scores"), evidence])
-    logits = graph.fully_connected(features, head.kernel, head.bias, name="head/logits")
-    return graph.finish([graph.softmax(logits, "scores")])
+        outputs.append(graph.reshape(evidence, [1, rows, columns], "evidence"))
+    return graph.finish(outputs)
 
 
 class _Graph:
@@ -131,9 +130,7 @@ class _Graph:
         """The bytes of the file with these outputs."""
         self._graph.outputs = outputs
         self._file.signatureDefs = []  # of the outputs there were
-        builder = flatbuffers.Builder(self._length + 65536)
-        builder.Finish(self._file.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return pack(self._file, self._length)
 
     def _constant(self, name: str, values: np.ndarray) -> int:
         kind = tflite.TensorType.INT32 if values.dtype.kind == "i" else tflite.TensorType.FLOAT32

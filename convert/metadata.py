@@ -15,6 +15,7 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as tflite
 from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
 
+from convert.graph import pack
 from edge_app.decision import MEMBER, Decision
 from edge_app.metadata import METADATA_BUFFER, TENSOR_AXIS_LABELS
 
@@ -122,6 +123,4 @@ def _embed(model: bytes, metadata: bytes) -> bytes:
     entry.name = METADATA_BUFFER
     entry.buffer = len(graph.buffers) - 1
     graph.metadata = [*(graph.metadata or []), entry]
-    builder = flatbuffers.Builder(len(model) + len(metadata) + 1024)
-    builder.Finish(graph.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack(graph, len(model) + len(metadata))

@@ -29,17 +29,38 @@ class Agreement:
         flips: how many got another label.
         mean_difference: mean of \\|p - q\\|.
         max_difference: largest \\|p - q\\|.
+        labelled: how many have a known label, from the name of their folder.
+        keras_accuracy: share of these that the first model labels right; None without any.
+        accuracy: the same of the second.
     """
 
     pictures: int
     flips: int
     mean_difference: float
     max_difference: float
+    labelled: int = 0
+    keras_accuracy: float | None = None
+    accuracy: float | None = None
 
     @property
     def is_enough(self) -> bool:
         """Whether the file still says the same."""
         return self.flips <= MOST_FLIPS * self.pictures and self.mean_difference <= MOST_DIFFERENCE
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures to compare on.
+
+    Attributes:
+        pixels: ``uint8[n, size, size, 3]``, RGB.
+        keras_scores: what the Keras model says of them, ``float[n]``.
+        truth: whether each shows what is looked for; None where nobody said.
+    """
+
+    pixels: np.ndarray
+    keras_scores: np.ndarray
+    truth: tuple[bool | None, ...]
 
 
 @dataclass(frozen=True)
@@ -61,44 +82,51 @@ class FileProof:
     latency_ms: dict[int, float]
 
 
-def compare(keras_scores: np.ndarray, tflite_scores: np.ndarray, threshold: float) -> Agreement:
+def compare(
+    keras_scores: np.ndarray,
+    tflite_scores: np.ndarray,
+    threshold: float,
+    truth: Sequence[bool | None] = (),
+) -> Agreement:
     """Compares P(Smoking) of two models over the same pictures.
 
     Args:
         keras_scores: ``float[n]``
         tflite_scores: ``float[n]``
         threshold: from which score on a picture is Smoking.
+        truth: whether each is Smoking; None where that is not known.
     """
     difference = np.abs(keras_scores - tflite_scores)
-    flips = (keras_scores >= threshold) != (tflite_scores >= threshold)
+    theirs, ours = keras_scores >= threshold, tflite_scores >= threshold
+    known = [i for i, smoking in enumerate(truth) if smoking is not None]
+    right = np.array([truth[i] for i in known], bool)
     return Agreement(
         pictures=len(difference),
-        flips=int(flips.sum()),
+        flips=int((theirs != ours).sum()),
         mean_difference=float(difference.mean()),
         max_difference=float(difference.max()),
+        labelled=len(known),
+        keras_accuracy=float((theirs[known] == right).mean()) if known else None,
+        accuracy=float((ours[known] == right).mean()) if known else None,
     )
 
 
-def prove(
-    form: str,
-    file: Path,
-    parts: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> FileProof:
+def prove(form: str, file: Path, parts: Sequence[Part]) -> FileProof:
     """Measures a converted file.
 
     Args:
         form: its format.
         file: the ``.tflite`` file.
-        parts: two sets of pictures ``uint8[n, size, size, 3]``, each with what the Keras model
-            says of them, ``float[n]``: those of the calibration, and others.
+        parts: the pictures of the calibration, and others.
     """
     classifier = Classifier(file)
     agreements = []
-    for pixels, expected in parts:
-        bar = tqdm(pixels, f"Proving {form}", unit="picture", disable=None, leave=False)
+    for part in parts:
+        bar = tqdm(part.pixels, f"Proving {form}", unit="picture", disable=None, leave=False)
         scores = np.array([classifier.classify_pixels(picture).smoking for picture in bar])
-        agreements.append(compare(expected, scores, classifier.info.decision.threshold))
-    latency = {threads: _latency_ms(file, parts[0][0][:20], threads) for threads in (1, 2)}
+        threshold = classifier.info.decision.threshold
+        agreements.append(compare(part.keras_scores, scores, threshold, part.truth))
+    latency = {threads: _latency_ms(file, parts[0].pixels[:20], threads) for threads in (1, 2)}
     return FileProof(form, file.stat().st_size, *agreements, latency)
 
 
@@ -116,29 +144,48 @@ def _latency_ms(file: Path, pixels: np.ndarray, threads: int) -> float:
 def to_table(proofs: Sequence[FileProof]) -> str:
     """The proofs as a table, in Markdown that reads well as plain text."""
     header = (
-        "| format  | size, MB | pictures      | count | other label | mean diff. | largest "
-        "| ms, 1 thread | ms, 2 threads |\n"
-        "|---------|---------:|---------------|------:|------------:|-----------:|--------:"
-        "|-------------:|--------------:|\n"
+        "| format  | MB   | pictures         | other label | mean diff. | largest "
+        "| right, Keras | right  | ms, 1 thread | 2 threads |\n"
+        "|---------|-----:|------------------|------------:|-----------:|--------:"
+        "|-------------:|-------:|-------------:|----------:|\n"
     )
     rows = []
     for proof in proofs:
         one, two = proof.latency_ms[1], proof.latency_ms[2]
         for name, part in (("calibration", proof.calibration), ("unseen", proof.unseen)):
             rows.append(
-                f"| {proof.format:<7} | {proof.size / 1e6:>8.2f} | {name:<13} | {part.pictures:>5} "
+                f"| {proof.format:<7} | {proof.size / 1e6:>4.2f} | {part.pictures:>4} {name:<11} "
                 f"| {part.flips:>11} | {part.mean_difference:>10.4f} | {part.max_difference:>7.4f} "
-                f"| {one:>12.1f} | {two:>13.1f} |\n"
+                f"| {_percent(part.keras_accuracy):>12} | {_percent(part.accuracy):>6} "
+                f"| {one:>12.1f} | {two:>9.1f} |\n"
             )
     return header + "".join(rows)
 
 
-def write_report(path: Path, model: str, proofs: Sequence[FileProof]) -> None:
-    """Writes the proofs as ``path`` (JSON) and beside it as Markdown."""
+def write_report(path: Path, model: str, proofs: Sequence[FileProof]) -> tuple[Path, Path]:
+    """Writes the proofs as JSON and as Markdown.
+
+    Args:
+        path: where to, with or without the end ``.json`` or ``.md``.
+        model: what was converted.
+        proofs: what was measured.
+
+    Returns:
+        The two files.
+    """
+    stem = path.with_suffix("") if path.suffix in (".json", ".md") else path
+    data, text = (stem.with_name(stem.name + end) for end in (".json", ".md"))
+    stem.parent.mkdir(parents=True, exist_ok=True)
     report = {"model": model, "files": [asdict(proof) for proof in proofs]}
-    path.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    path.with_suffix(".md").write_text(
+    data.write_text(json.dumps(report, indent=2) + "\n")
+    text.write_text(
         f"# Proof of the conversion of {model}\n\nScores of the Keras model against those of each "
-        "file, on the pictures that the conversion\nwas calibrated on and on as many others; "
-        "median latency of one inference.\n\n" + to_table(proofs)
+        "file, on the pictures that the conversion\nwas calibrated on and on others: how many get "
+        "another label, mean and largest difference\nof the score, how many of those with a known "
+        "label both get right, and the median time of\none inference.\n\n" + to_table(proofs)
     )
+    return data, text
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from convert.canonical import CanonicalModel, ConversionError
+from convert.canonical import CanonicalModel
+from convert.loading import ConversionError, QuantizationError
 
 FORMATS = ("int8", "float16", "float32", "dynamic")
 """What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""
@@ -18,17 +19,14 @@ def to_tflite(
     canonical: CanonicalModel,
     form: str,
     calibration: np.ndarray | None = None,
-    *,
-    explain: bool = False,
 ) -> bytes:
-    """Converts all but the last dense layer.
+    """Converts all but the last dense layer, and the pooling before it where there is one.
 
     Args:
         canonical: the model.
         form: one of `FORMATS`.
         calibration: pictures ``uint8[n, size, size, 3]`` that the ranges of the activations are
             read off; for int8 only.
-        explain: whether to stop at the feature map, before the pooling.
 
     Returns:
         The bytes of a ``.tflite`` file without metadata. The input is float32 in [low, high]; for
@@ -39,10 +37,10 @@ def to_tflite(
         ConversionError: an operation has no integer version, or the input did not get the
             quantization that it has to have.
     """
-    network = canonical.feature_map if explain else canonical.features
+    network = canonical.feature_map or canonical.features
     # Without a trackable object, the converter freezes the variables of the function into
     # constants; with the Keras 3 model it leaves them as variables that nothing initializes.
-    function = _concrete_function(network, canonical.size)
+    function = as_function(network, canonical.size)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     if form != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -57,7 +55,7 @@ def to_tflite(
         model = converter.convert()
     except Exception as error:  # The converter raises whatever its passes raise.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConversionError(
+        raise QuantizationError(
             f"TensorFlow's converter cannot make {form} of it: {reason}"
         ) from error
     if form == "int8":
@@ -65,7 +63,8 @@ def to_tflite(
     return model
 
 
-def _concrete_function(network: keras.Model, size: int):
+def as_function(network: keras.Model, size: int):
+    """The network in use as a function for TensorFlow's converter, of one picture in float32."""
     spec = tf.TensorSpec([1, size, size, 3], tf.float32, name="pixels")
     function = tf.function(lambda pixels: network(pixels, training=False))
     return function.get_concrete_function(spec)

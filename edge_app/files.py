@@ -23,6 +23,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether it is an address like ``s3://bucket/picture.jpg`` and no path on this machine."""
+    return isinstance(path, str) and "://" in path
+
+
 def printable(path: str | os.PathLike[str]) -> str:
     """The name for people: on one line, whatever bytes and control characters are in it."""
     name = os.fsencode(path).decode("utf-8", "backslashreplace")

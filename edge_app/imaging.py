@@ -19,19 +19,30 @@ from pathlib import Path
 from typing import Union
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
+
+from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
-
-EXTENSIONS = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-)
-"""Endings that a walk over a folder takes for pictures; a file named outright is always tried."""
 
 REDUCED_DECODE = 2
 """A large JPEG is decoded at the smallest scale that keeps both sides at this multiple of the
 model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2, the
-result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py)."""
+result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py); what that
+does to the answers is in docs/scan.md."""
+
+_IN_MEMORY = 8_000_000
+"""Files up to this size in bytes are read at once; larger ones piece by piece."""
+
+_WHOLE_FILE = 256_000_000
+"""No decoder gets more bytes than this at once; those of WebP, AVIF and HEIF take whole files."""
+
+_ALL_READS = 2_000_000_000
+"""And no more than this in all: more than the largest picture that Pillow agrees to decode."""
+
+_SMALL, _SMALL_READS = 64, 1_000_000
+"""Pillow looks for the next block of a damaged file in reads of a few bytes: no more than so many
+reads of less than so many bytes."""
 
 _TURNS = {  # how to undo each EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,7 +78,7 @@ def read_pixels(source: Source, size: int = 224) -> np.ndarray:
     """
     if isinstance(source, np.ndarray):
         return _shrink(_from_array(source), size)
-    with _picture_errors(source):
+    with _picture_errors():
         if isinstance(source, Image.Image):
             return _to_pixels(source, size)
         with _open(source) as image:
@@ -86,7 +97,7 @@ def read_thumbnail(source: Source, longest: int) -> Image.Image:
     Raises:
         PictureError: as `read_pixels`.
     """
-    with _picture_errors(source), _open(source) as image:
+    with _picture_errors(), _open(source) as image:
         image.draft("RGB", (longest, longest))
         upright = _on_white(ImageOps.exif_transpose(image))
         upright.thumbnail((longest, longest))
@@ -94,7 +105,7 @@ def read_thumbnail(source: Source, longest: int) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _picture_errors(source: Source) -> Iterator[None]:
+def _picture_errors() -> Iterator[None]:
     """Turns whatever Pillow and its plugins raise into a `PictureError`."""
     try:
         yield
@@ -107,7 +118,7 @@ def _picture_errors(source: Source) -> Iterator[None]:
     except PermissionError:
         raise PictureError("no permission to read it") from None
     except UnidentifiedImageError:
-        raise PictureError(_why_unidentified(source)) from None
+        raise PictureError("is damaged or cut short (its header makes no sense)") from None
     except Image.DecompressionBombError as error:
         raise PictureError(f"is too large: {error}") from None
     except OSError as error:
@@ -118,13 +129,88 @@ def _picture_errors(source: Source) -> Iterator[None]:
         raise PictureError(f"is damaged or cut short ({_first_line(error)})") from None
 
 
-def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
+def looks_like_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is worth reading: its ending promises a picture, or its first bytes are one.
+
+    A file that turns out to hold no picture in spite of its ending is then reported, not ignored.
+    One without such an ending that cannot be opened is not taken for a picture.
+    """
+    if os.path.splitext(path)[1].lower() in EXTENSIONS:
+        return True
+    try:
+        with _open_file(path) as file:
+            return sniff(file.read(HEAD_BYTES)) is not None
+    except (OSError, PictureError):
+        return False
+
+
+@contextlib.contextmanager
+def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
+    """Opens a picture with the decoder that its first bytes ask for, and no other."""
     if isinstance(source, bytes):
-        return Image.open(io.BytesIO(source))
-    mode = os.stat(source).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for
+        file = io.BytesIO(source)
+    else:
+        file = _open_file(source)
+        if os.fstat(file.fileno()).st_size <= _IN_MEMORY:
+            with file:
+                file = io.BytesIO(file.read())
+    with file:
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        form = sniff(head)
+        if form is None:
+            raise PictureError("is no picture in a known format" if head else "is empty")
+        _prepare_decoder(form)
+        with Image.open(file, formats=[form]) as image:
+            yield image
+
+
+class _PictureFile(io.BufferedReader):
+    """A file that no decoder can be lost in, however large and damaged it is."""
+
+    _small_reads = 0
+    _bytes = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            size = os.fstat(self.fileno()).st_size
+        if size > _WHOLE_FILE:
+            raise PictureError(f"is too large ({size / 1e9:.1f} GB to be read at once)")
+        self._small_reads += size < _SMALL
+        if self._small_reads > _SMALL_READS:
+            raise PictureError("is damaged (its blocks do not follow each other)")
+        content = super().read(size)
+        self._bytes += len(content)
+        if self._bytes > _ALL_READS:
+            raise PictureError(f"is damaged or too large (more than {_ALL_READS / 1e9:.0f} GB)")
+        return content
+
+
+def _open_file(path: str | os.PathLike[str]) -> _PictureFile:
+    # Opening a pipe would wait for its other end, but for this flag.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = _PictureFile(io.FileIO(path, opener=lambda name, _: os.open(name, flags)))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
         raise PictureError("is no ordinary file")
-    return Image.open(source)
+    return file
+
+
+def _prepare_decoder(form: str) -> None:
+    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores."""
+    if form == "AVIF":
+        if not features.check("avif"):
+            raise PictureError("is an AVIF picture; to read it: pip install -U pillow")
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    elif form == "HEIF" and form not in Image.OPEN:
+        try:
+            import pillow_heif
+        except ImportError:
+            raise PictureError("is a HEIF picture; to read it: pip install pillow-heif") from None
+        pillow_heif.register_heif_opener()
+        pillow_heif.options.DECODE_THREADS = 1
 
 
 def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
@@ -140,14 +226,16 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
     Raises:
         PictureError: the frame has another shape or dtype.
     """
-    return _shrink(_from_array(frame[..., ::-1]), size)
+    # The channels are resized each on its own, so their order may change when there is little left.
+    return np.ascontiguousarray(_shrink(_from_array(frame), size)[..., ::-1])
 
 
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields the picture files below a folder in a stable order, or the path if it is no folder.
 
-    Hidden files and folders are left out, and links to folders are not followed. A folder that
-    cannot be listed is yielded as it is, so that whoever reads it reports it and nothing is lost.
+    A file is a picture by `looks_like_picture`. Hidden files and folders are left out, and links
+    to folders are not followed. A folder that cannot be listed is yielded as it is, so that
+    whoever reads it reports it and nothing is lost.
     """
     path = Path(path)
     if not os.path.isdir(path):
@@ -164,11 +252,12 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
         if os.path.isdir(entry.path):
             if not entry.is_symlink():
                 yield from find_pictures(entry.path)
-        elif Path(entry.name).suffix.lower() in EXTENSIONS:
+        elif looks_like_picture(entry.path):
             yield Path(entry.path)
 
 
 def _to_pixels(image: Image.Image, size: int) -> np.ndarray:
+    image.load()  # before it is asked for its orientation: Pillow turns a TIFF here itself
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     pixels = _shrink(_on_white(image), size)
     if orientation in _TURNS:
@@ -186,7 +275,7 @@ def _on_white(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
@@ -212,11 +301,6 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
 def _shrink(image: Image.Image, size: int) -> np.ndarray:
     # Pillow's bilinear filter widens with the scale, that is, it is antialiased.
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _why_unidentified(source: object) -> str:
-    empty = not (source if isinstance(source, bytes) else os.path.getsize(source))
-    return "is empty" if empty else "is no picture in a known format"
 
 
 def _first_line(error: Exception) -> str:

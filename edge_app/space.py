@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from edge_app.classifier import DEFAULT_MODEL, Classifier
@@ -32,7 +33,9 @@ colorFrom: green
 colorTo: yellow
 sdk: gradio
 sdk_version: {gradio}
-python_version: "3.11"
+python_version: "{python}"
+suggested_hardware: cpu-basic
+pinned: false
 app_file: app.py
 license: apache-2.0
 short_description: Is the person in this picture smoking?
@@ -96,6 +99,7 @@ def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
     (folder / ".gitattributes").write_text(lfs, encoding="utf-8")
     readme = _README.format(
         gradio=versions["gradio"],
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",  # that the pins were made for
         name=info.metadata.name,
         version=info.metadata.version,
         megabytes=info.path.stat().st_size / 1e6,

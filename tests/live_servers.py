@@ -1,14 +1,31 @@
-"""Cameras made of software: an MJPEG server on loopback that stalls, stops and starts again."""
+"""Cameras made of software on loopback: MJPEG and RTSP servers that stop and start again."""
 
 from __future__ import annotations
 
 import http.server
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import pytest
+
+RTSP_PACKAGES = (
+    "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
+)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Waits until something is true; fails where that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 class MjpegServer:
@@ -74,6 +91,57 @@ class MjpegServer:
                 continue  # it is gone already
 
     def __enter__(self) -> MjpegServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+
+class RtspServer:
+    """GStreamer's RTSP server, showing a picture as H.264; a context manager.
+
+    The test is skipped where the packages are missing, but for the checks of every change.
+    """
+
+    def __init__(self, picture: Path):
+        self._picture, self.port = picture, 0
+        self._python = self._find_python()
+
+    @staticmethod
+    def _find_python() -> str:
+        program = (
+            "import gi; gi.require_version('GstRtspServer', '1.0'); "
+            "from gi.repository import Gst, GstRtspServer; Gst.init(None); "
+            "assert all(map(Gst.ElementFactory.find, ['jpegdec', 'x264enc', 'rtph264pay']))"
+        )
+        for python in ("/usr/bin/python3", sys.executable):
+            if os.path.exists(python):
+                found = subprocess.run([python, "-c", program], capture_output=True)
+                if found.returncode == 0:
+                    return python
+        reason = f"needs an RTSP server: apt install {RTSP_PACKAGES}"
+        return pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/live"
+
+    def start(self) -> None:
+        program = Path(__file__).with_name("rtsp_server.py")
+        self._process = subprocess.Popen(
+            [self._python, program, str(self.port), self._picture],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = int(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def __enter__(self) -> RtspServer:
         self.start()
         return self
 

@@ -3,13 +3,19 @@ import io
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
+from benchmarks import reduced_decode
+from edge_app.formats import HEAD_BYTES, sniff
 from edge_app.imaging import PictureError, find_pictures, from_frame, read_pixels, read_thumbnail
+
+pillow_heif.register_heif_opener()  # to write it
 
 
 def encode(image: Image.Image, form: str, **options) -> bytes:
@@ -81,6 +87,23 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
     assert np.abs(read_pixels(jpeg).astype(int) - full.astype(int)).mean() < 1
 
 
+# At 896 and 3584 the decoder scales as far as it ever does, to twice the model's size.
+@pytest.mark.parametrize(("side", "step"), [(896, 2), (3584, 20)])
+def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
+    real_data, classifier, side, step
+):
+    """Integers round, so the int8 model's own noise is the measure: what becomes of its answers
+    when a tenth of the pixels moves by one grey level."""
+    paths = sorted(real_data.glob("smoker/Testing/**/*.jpg"))[::step]
+    assert paths
+    reduced, noise = reduced_decode.measure(
+        partial(reduced_decode.int8_scores, classifier),
+        reduced_decode.read_three_ways(paths, side),
+        classifier.info.decision.threshold,
+    )
+    assert reduced.mean <= 2 * noise.mean
+
+
 def test_a_camera_frame_and_a_file_give_the_same(photograph):
     rgb = np.asarray(photograph)
     assert (from_frame(rgb[..., ::-1]) == read_pixels(rgb)).all()
@@ -122,7 +145,55 @@ def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path):
         read_pixels(tmp_path / ("x" * 300 + ".jpg"))
 
 
-@pytest.mark.parametrize("form", ["AVIF", "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+FORMATS = ["AVIF", "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_is_told_by_content_and_not_by_name(photograph, tmp_path, form):
+    content = encode(photograph, form)
+    assert sniff(content[:HEAD_BYTES]) == form
+    for name in ("without_ending", "wrong.txt", "wrong.jpg"):
+        (tmp_path / name).write_bytes(content)
+        difference = read_pixels(tmp_path / name).astype(int) - read_pixels(photograph)
+        assert np.abs(difference).mean() < 12
+    assert len(list(find_pictures(tmp_path))) == 3
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_orientation_is_undone_in_every_format_that_has_it(photograph, form):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = photograph.transpose(Image.Transpose.ROTATE_90)
+    difference = read_pixels(encode(stored, form, exif=exif)).astype(int) - read_pixels(photograph)
+    assert np.abs(difference).mean() < 12
+
+
+def test_of_an_animation_the_first_frame_is_read(photograph):
+    others = [Image.new("RGB", photograph.size, color) for color in ("red", "blue")]
+    animation = encode(photograph, "GIF", save_all=True, append_images=others)
+    assert np.abs(read_pixels(animation).astype(int) - read_pixels(photograph)).mean() < 12
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"BMW is a maker of cars and motorcycles",
+        b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + b"heic" * 9,  # a video
+        b"RIFF\0\0\0\0WAVEfmt ",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",  # Pillow would start another program
+        b"MZ",
+    ],
+)
+def test_other_files_are_no_pictures(head, tmp_path):
+    assert sniff(head) is None
+    (tmp_path / "file").write_bytes(head)
+    assert not list(find_pictures(tmp_path))
+    with pytest.raises(PictureError, match=r"no picture in a known format|is empty"):
+        read_pixels(tmp_path / "file")
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_damage_of_any_kind_is_a_picture_error(photograph, form):
     content = encode(photograph.resize((128, 128)), form)
     rng = np.random.default_rng(0)

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,16 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, run_module
-from PIL import Image
+from PIL import Image, ImageGrab
 
 from edge_app import Prediction
-from edge_app.live import SourceError, run_live
+from edge_app.live import SourceError, loop, run_live
 from edge_app.live.sources import Frame, open_frames
 from edge_app.live.window import draw, overlay_evidence
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
+
+from live_servers import wait_for  # noqa: E402
 
 
 @pytest.fixture
@@ -177,24 +180,102 @@ def screen():
     server.wait()
 
 
-def test_the_window_opens_and_q_quits(stream, screen):
-    environment = {**os.environ, "DISPLAY": screen, "QT_QPA_PLATFORM": "xcb"}
+def test_the_keys_of_the_window(stream, screen, tmp_path):
+    environment = {**os.environ, "DISPLAY": screen, "QT_QPA_PLATFORM": "xcb", "PYTHONPATH": ROOT}
     process = subprocess.Popen(
         [sys.executable, "-m", "edge_app", "live", "--source", stream, "--display", "window"],
-        cwd=ROOT,
+        cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    try:
+
+    def press(key):
         find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Smoking gesture"]
-        subprocess.run([*find, "windowfocus", "key", "q"], env=environment, check=True, timeout=60)
-        output, _ = process.communicate(timeout=30)
+        subprocess.run([*find, "windowfocus", "key", key], env=environment, check=True, timeout=60)
+
+    def picture():
+        """What the window shows between its bars."""
+        return np.asarray(ImageGrab.grab(xdisplay=screen)).astype(int)[80:400, :640]
+
+    try:
+        press("x")  # waits for the window
+        wait_for(lambda: picture().std() > 20)
+        plain = picture()
+        press("e")
+        wait_for(lambda: np.abs(picture() - plain).mean() > 5)
+        press("e")
+        wait_for(lambda: np.abs(picture() - plain).mean() < 2)
+        press("s")
+        wait_for(lambda: list(tmp_path.glob("smoking-*-key.jpg")))
+        press("q")
+        output, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0
     assert "frames classified" in output
-    assert "no screen" not in output
+    assert "no screen" not in errors
+    saved = cv2.imread(str(next(tmp_path.glob("smoking-*-key.jpg"))))
+    assert saved.shape == (240, 320, 3)  # the frame, without what is drawn on it
+    assert "Saved smoking-" in errors
+
+
+class Keyboard:
+    """A window of software: shows nothing, and pauses for a while at a frame."""
+
+    def __init__(self):
+        self.paused = self.wants_to_quit = self.wants_snapshot = False
+        self.shown = []
+
+    def show(self, pixels, prediction, region, state, meter):
+        self.shown.append(self.paused)
+        if len(self.shown) == 5:
+            self.paused = True
+        if len(self.shown) == 40:
+            self.paused = False
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_file_waits_while_the_window_is_paused(video, classifier, monkeypatch):
+    window = Keyboard()
+    monkeypatch.setattr(loop, "has_screen", lambda: True)
+    monkeypatch.setattr(loop, "Window", lambda: window)
+    summary = run_live(str(video), classifier)
+    assert summary.classified == 24
+    assert sum(window.shown) == 35
+    assert window.closed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_on_a_terminal_there_is_one_status_line(stream):
+    import pty
+
+    reader, writer = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "edge_app", "live", "--display", "none"),
+            *("--source", stream, "--duration", "2"),
+        ],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    text = b""
+    try:
+        while chunk := os.read(reader, 4096):
+            text += chunk
+    except OSError:
+        assert process.wait(30) == 0  # a terminal ends with an error on Linux
+    os.close(reader)
+    *status, summary = text.decode().rstrip().split("\n")
+    (line,) = status  # over and over in the same place
+    assert line.count("\r") > 5
+    assert re.search(r"NotSmoking \d+%, clear, \d+ frames a second, \d+ ms, \d+ dropped", line)
+    assert "frames classified" in summary
 
 
 def test_the_command_runs_without_a_screen(video, monkeypatch):

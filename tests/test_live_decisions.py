@@ -79,6 +79,13 @@ def test_a_long_gap_ends_an_event_where_it_was_last_seen():
     assert detector.state == "maybe"  # one frame after the gap does not begin another
 
 
+def test_scores_that_come_seldom_by_wish_are_no_gap():
+    rule = Rule().for_rate(0.1)
+    changes, _ = run(lambda time: 0.9 if 100 <= time < 300 else 0.0, 0.1, 600, rule)
+    assert [(event.started, event.ended) for event in changes] == [(100, None), (100, 300)]
+    assert Rule().for_rate(15) == Rule() == Rule().for_rate(None)
+
+
 def test_a_short_gap_is_bridged():
     detector = EventDetector()
     times = [*np.arange(0, 3, 0.1), *np.arange(6, 9, 0.1)]

@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from edge_app.live import EventDetector, Outputs, Rule, run_live  # noqa: E402
 from edge_app.live.decisions import Event  # noqa: E402
 from edge_app.live.events import EventLog  # noqa: E402
 from edge_app.live.pictures import Recorder, Snapshots  # noqa: E402
+from edge_app.live.sources import Frame  # noqa: E402
 
 
 def write_video(path, pictures, seconds=3, fps=10):
@@ -107,11 +111,122 @@ def test_a_record_is_on_disk_as_soon_as_it_is_written(tmp_path):
     log.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_said_once_and_does_not_end_the_run(capsys):
-    outputs = Outputs(log=EventLog(__import__("pathlib").Path("/dev/full")))
+    outputs = Outputs(log=EventLog(Path("/dev/full")))
     for _ in range(3):
         outputs.write({"event": "blind", "reason": "test"}, time.time())
+    outputs.close()
     assert capsys.readouterr().err.count("--events: cannot be written") == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 16 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("needs the right to mount")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_records_that_a_full_disk_refused_are_written_once_there_is_room(small_disk):
+    (small_disk / "ballast").write_bytes(b"x" * 8_000)
+    log = EventLog(small_disk / "events.jsonl")
+    refused = 0
+    for number in range(200):
+        try:
+            log.write({"number": number, "text": "x" * 80})
+        except OSError:
+            refused += 1
+    assert refused > 50
+    assert refused < 200
+    os.truncate(small_disk / "ballast", 0)
+    with pytest.raises(OSError):  # there is room for some of them only
+        log.write({"number": 200})
+    log.close()
+    lines = (small_disk / "events.jsonl").read_text().splitlines()
+    whole = [json.loads(line)["number"] for line in lines if line.endswith("}")]
+    assert whole == list(range(len(whole)))
+    assert len(whole) > 200 - refused
+
+
+def test_the_log_goes_on_when_its_folder_was_taken_away(tmp_path):
+    log = EventLog(tmp_path / "stick" / "events.jsonl", max_bytes=100)
+    log.write({"number": 1, "text": "x" * 80})
+    shutil.rmtree(tmp_path / "stick")  # so the next one cannot be put aside
+    for number in (2, 3):
+        log.write({"number": number, "text": "x" * 80})
+    log.close()
+    assert records(tmp_path / "stick" / "events.jsonl")[-1]["number"] == 3
+
+
+def test_an_event_of_a_file_says_where_in_the_file_it_began(episode, classifier, tmp_path):
+    video, rule, _ = episode
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    run_live(str(video), classifier, display="none", rule=rule, outputs=outputs)
+    start, end = records(tmp_path / "events.jsonl")
+    assert start["position"] == end["position"] == pytest.approx(3.3, abs=0.5)
+    assert start["started"] == end["started"]
+
+
+def test_noise_and_single_wrong_frames_of_a_video_are_no_events(
+    samples, classifier, episode, tmp_path
+):
+    """The score of every frame is real; the order of the pictures makes spikes and dropouts."""
+    _, rule, _ = episode
+    scores = {path: classifier.classify(path).smoking for path in samples.glob("*.jpg")}
+    low, high = min(scores, key=scores.get), max(scores, key=scores.get)
+    order = [low] * 20 + [high] + [low] * 20  # a spike
+    order += [high] * 15 + [low] + ([high] * 9 + [low]) * 4 + [low] * 40  # dropouts
+    video = write_video(tmp_path / "spikes.avi", order, seconds=0.1)
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    summary = run_live(str(video), classifier, display="none", rule=rule, outputs=outputs)
+    start, end = records(tmp_path / "events.jsonl")
+    assert summary.events == 1
+    assert start["position"] == pytest.approx(4.7, abs=0.5)  # not at the spike of second 2
+    assert end["seconds"] == pytest.approx(5.4, abs=0.7)
+    labels = [scores[path] >= rule.begin for path in order]
+    assert np.count_nonzero(np.diff(labels)) == 12  # what a label a frame would have flickered
+
+
+def test_different_pictures_of_smoking_make_one_event_with_the_defaults(
+    real_data, classifier, tmp_path
+):
+    """Thirty pictures of each class, five a second; some of them with the wrong label."""
+    others, smoking = (
+        sorted((real_data / "smoker" / "Validation" / name).glob("*.jpg"))
+        for name in ("NotSmoking", "Smoking")
+    )
+    order = [*others[:30], *smoking[:30], *others[30:60]]
+    video = write_video(tmp_path / "video.avi", order, seconds=0.2)
+    outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
+    summary = run_live(str(video), classifier, display="none", outputs=outputs)
+    start, end = records(tmp_path / "events.jsonl")
+    assert summary.events == 1
+    assert start["position"] == pytest.approx(6, abs=1.5)
+    assert end["position"] + end["seconds"] == pytest.approx(12, abs=1.5)
+
+
+def test_the_picture_of_an_event_is_no_older_than_the_event(tmp_path, classifier):
+    """A spike that made no event, long before, while the state was never clear."""
+    outputs = Outputs(snapshots=Snapshots(tmp_path))
+    detector = EventDetector(Rule(begin=0.6, end=0.4))
+    for number in range(200):
+        score = 0.99 if number == 20 else 0.5 if number < 100 else 0.8
+        when = number / 10
+        detector.update(score, when)
+        pixels = np.full((20, 20, 3), 250 if number == 20 else 60, np.uint8)
+        frame = Frame(pixels, number, when, when)
+        outputs.frame(frame, score, detector.since is not None)
+    (ended,) = detector.interrupt()
+    outputs.event(ended, 0.0, "stopped")
+    (picture,) = tmp_path.iterdir()
+    assert cv2.imread(str(picture)).mean() < 100
 
 
 def event(name):
@@ -133,6 +248,15 @@ def test_snapshots_are_bounded_in_number_and_age_and_leave_others_alone(tmp_path
     snapshots.prune()
     assert not paths[-1].exists()
     assert (tmp_path / "holiday.jpg").exists()
+
+
+def test_an_old_snapshot_goes_though_no_event_comes(tmp_path, samples, classifier):
+    old = tmp_path / "smoking-20200101T000000Z-0123456789ab.jpg"
+    old.write_bytes(b"old")
+    os.utime(old, (0, 0))
+    video = write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=0.3)
+    run_live(str(video), classifier, display="none", outputs=Outputs(snapshots=Snapshots(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["video.avi"]
 
 
 def test_the_best_frame_is_kept_and_nothing_of_before(tmp_path):
@@ -161,11 +285,11 @@ def test_a_recording_plays_at_the_speed_of_the_source(tmp_path, name):
 def test_a_recording_stops_at_its_size(tmp_path):
     recorder = Recorder(tmp_path / "out.avi", fps=10, max_bytes=200_000)
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    for number in range(200):
-        recorder.add(noise, number / 10)
+    for number in range(100):
+        recorder.add(noise, number * 0.7)  # seven frames of the file each
     assert recorder.is_full
     recorder.close()
-    assert (tmp_path / "out.avi").stat().st_size < 200_000 + 51 * 120_000
+    assert (tmp_path / "out.avi").stat().st_size < 200_000 + 57 * 120_000
 
 
 def test_a_recording_needs_a_known_ending(tmp_path):

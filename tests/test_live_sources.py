@@ -1,8 +1,10 @@
 """Cameras and streams that stall, go and come back; what is passed over; how a run is ended."""
 
+import doctest
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,13 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT, run_module
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
-from live_servers import MjpegServer  # noqa: E402
+from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
 
-from edge_app.live import SourceError, run_live, sources  # noqa: E402
+from edge_app.cli.live import live  # noqa: E402
+from edge_app.live import SourceError, capture, run_live, sources, status  # noqa: E402
 from edge_app.live.capture import list_cameras, shown  # noqa: E402
 from edge_app.live.sources import Found, Frame, Gate, Lost, open_frames  # noqa: E402
 
@@ -101,10 +105,13 @@ def test_a_camera_that_hangs_is_left_and_opened_anew(device, quick):
     frames.close()
 
 
-def test_a_device_that_hangs_for_ever_does_not_fill_the_memory_with_threads(device, quick):
+def test_a_device_that_hangs_for_ever_does_not_fill_the_memory_with_threads(
+    device, quick, monkeypatch
+):
     before = threading.active_count()
     frames = open_frames("0", opener=device.open)
     until(frames, Frame)
+    monkeypatch.setattr(sources, "OPEN_SECONDS", 0.4)
     device.hanging.set()
     time.sleep(0.1)
     until(frames, Lost)
@@ -258,26 +265,20 @@ def start_live(*arguments):
     )
 
 
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def records(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def test_a_server_that_restarts_is_found_again_and_the_events_file_says_so(samples, tmp_path):
+@pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
+def test_a_server_that_restarts_is_found_again_and_the_events_file_says_so(samples, tmp_path, kind):
     events = tmp_path / "events.jsonl"
-    server = MjpegServer(samples / "astronaut.jpg")
+    server = kind(samples / "astronaut.jpg")
     server.start()
     process = start_live("--source", server.url, "--events", events)
     try:
         assert process.stdout.readline().startswith("frame ")
         server.stop()
-        wait_for(lambda: any(record["event"] == "blind" for record in records(events)), 8)
+        wait_for(lambda: any(record["event"] == "blind" for record in records(events)), 12)
         time.sleep(1)
         server.start()
         wait_for(lambda: any(record["event"] == "sighted" for record in records(events)))
@@ -290,6 +291,16 @@ def test_a_server_that_restarts_is_found_again_and_the_events_file_says_so(sampl
     assert errors.count("lost (") == 1
     assert "back after" in errors
     assert [record["event"] for record in records(events)] == ["blind", "sighted"]
+
+
+def test_an_rtsp_stream_shows_what_the_server_shows(samples):
+    with RtspServer(samples / "astronaut.jpg") as server:
+        frames = open_frames(server.url)
+        seen = [until(frames, Frame)[-1] for _ in range(5)]
+        frames.close()
+    expected = cv2.resize(cv2.imread(str(samples / "astronaut.jpg")), (320, 240))
+    assert seen[-1].pixels.shape == expected.shape
+    assert np.abs(seen[-1].pixels.astype(int) - expected).mean() < 12  # of a lossy video
 
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["running", "stalled"])
@@ -310,6 +321,24 @@ def test_sigterm_ends_it_cleanly_within_a_second(samples, stalled):
     assert process.returncode == (1 if stalled else 0)
     assert "frames classified" in output
     assert took < 1.5  # the goal is 1 s; this machine may be busy
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_while_it_waits_for_a_camera_that_does_not_answer(kind):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = start_live("--source", f"http://127.0.0.1:{server.getsockname()[1]}/")
+        try:
+            connection, _ = server.accept()
+            sent = time.monotonic()
+            process.send_signal(kind)
+            output, errors = process.communicate(timeout=20)
+            took = time.monotonic() - sent
+        finally:
+            process.kill()
+        connection.close()
+    assert (process.returncode, errors) == (0, "")
+    assert "0 frames classified" in output
+    assert took < 3  # the goal is 1 s; this machine may be busy; connecting alone takes 5 s
 
 
 def test_a_stream_that_stalls_is_noticed_and_found_again(samples, quick):
@@ -401,5 +430,63 @@ def test_a_pi_camera_that_is_not_there_is_named(picamera2):
 def test_without_picamera2_it_says_what_to_install():
     with pytest.raises(SourceError, match="apt install python3-picamera2"):
         open_frames("picamera")
-    with pytest.raises(SourceError, match=r"OpenCV cannot open the Raspberry Pi's own camera"):
+
+
+@pytest.fixture
+def raspberry_pi(tmp_path, monkeypatch):
+    """The files by which a Raspberry Pi 4 with a camera module and a webcam is known."""
+    (tmp_path / "model").write_text("Raspberry Pi 4 Model B Rev 1.4\0")
+    names = {0: "unicam-image", 1: "HD Webcam", 2: "HD Webcam", 10: "bcm2835-codec-decode"}
+    names |= {13: "bcm2835-isp-output0", 14: "bcm2835-isp-capture0", 19: "rpi-hevc-dec"}
+    for number, name in names.items():
+        folder = tmp_path / "video4linux" / f"video{number}"
+        folder.mkdir(parents=True)
+        (folder / "name").write_text(f"{name}\n")
+        (folder / "index").write_text(f"{number == 2:d}\n")
+    monkeypatch.setattr(capture, "_BOARD", tmp_path / "model")
+    monkeypatch.setattr(capture, "_V4L2", tmp_path / "video4linux")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cameras are listed otherwise elsewhere")
+def test_what_is_no_camera_of_a_raspberry_pi_is_not_listed(raspberry_pi):
+    assert list_cameras() == [("/dev/video1", "HD Webcam")]
+
+
+def test_a_raspberry_pi_without_cameras_is_told_how_to_use_its_own(raspberry_pi, monkeypatch):
+    monkeypatch.setattr(capture, "_V4L2", ROOT / "nothing")
+    result = CliRunner().invoke(live, ["--list"])
+    assert result.output.startswith("There is no camera. OpenCV cannot open the Raspberry Pi's")
+
+
+def test_on_a_raspberry_pi_it_says_why_its_camera_cannot_be_opened(raspberry_pi):
+    with pytest.raises(SourceError, match=r"OpenCV cannot open.*apt install python3-picamera2"):
         open_frames("63")
+
+
+def test_a_pi_camera_that_opens_and_gives_no_frame_is_explained_too(raspberry_pi, device):
+    device.plugged = False
+    with pytest.raises(SourceError, match=r"camera 0: gave no frame .*--source picamera"):
+        open_frames("0", opener=lambda _: device)
+
+
+def test_where_picamera2_is_there_only_its_use_is_named(raspberry_pi, picamera2):
+    with pytest.raises(SourceError, match=r"for one, use: --source picamera$"):
+        open_frames("63")
+
+
+def test_elsewhere_nothing_is_said_of_a_raspberry_pi():
+    with pytest.raises(SourceError, match=r"camera 63: cannot be opened") as error:
+        open_frames("63")
+    assert "Raspberry" not in str(error.value)
+
+
+def test_a_slow_frame_rate_is_no_outage(device, quick):
+    frames = open_frames("0", fps=0.5, opener=device.open)  # a frame in 2 s; lost after 0.4
+    until(frames, Frame)
+    assert [type(item) for item in until(frames, Frame)] == [Frame]
+    frames.close()
+
+
+@pytest.mark.parametrize("module", [capture, sources, status])
+def test_the_examples_run(module):
+    assert doctest.testmod(module).failed == 0

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, run_module
 
 from edge_app.scan import Store, StoreError, run_scan
-from edge_app.scan.store import FileState
+from edge_app.scan.store import FileState, StoreBusyError
 
 
 def rows(db):
@@ -95,16 +95,16 @@ def test_workers_leave_the_error_stream_as_it_was(samples):
         assert result.stderr == "still here"
 
 
-def test_a_locked_database_is_named(pictures, tmp_path, classifier, monkeypatch):
+def test_a_locked_database_is_named_and_nothing_is_forgotten(pictures, tmp_path, classifier):
     db = tmp_path / "out.db"
     run_scan(pictures, db, classifier.info)
-    with Store(db) as store:
-        store._connection.execute("PRAGMA busy_timeout = 100")
-        other = sqlite3.connect(db)
+    with Store(db) as store, contextlib.closing(sqlite3.connect(db)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="locked"):
-            store.put(pictures / "a.png", FileState(1, 1), classifier.info, ValueError("x"))
-        other.close()
+        store.put(pictures / "a.png", FileState(1, 1), classifier.info, ValueError("x"))
+        with pytest.raises(StoreBusyError, match=r"out\.db: another program holds it locked"):
+            store.commit()
+        other.rollback()
+    assert rows(db)["a.png"]["error"] == "x"
 
 
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(samples, tmp_path):

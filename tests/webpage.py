@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+WAIT = 60_000
+"""Milliseconds until a browser gives up: nothing here is about speed."""
+
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,6 +30,15 @@ QUIET = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+
+
+def space_under_test() -> dict:
+    """What `served` needs to serve a Space's folder in place of the working tree, if told to."""
+    folder = os.environ.get("SMOKING_SPACE")
+    if folder is None:
+        return {}
+    command = (os.environ["SMOKING_SPACE_PYTHON"], "app.py")
+    return {"command": command, "folder": Path(folder), "GRADIO_SERVER_PORT": ""}
 
 
 def free_port() -> int:
@@ -43,13 +55,22 @@ def served(
     folder: Path = ROOT,
     **variables: str,
 ) -> Iterator[str]:
-    """Starts the page and gives its URL; at its end, nothing of the visitors may be left."""
+    """Starts the page and gives its URL; at its end, nothing of the visitors may be left.
+
+    Args:
+        temporary: a new folder for its temporary files; what it says goes to a text beside it.
+        options: of the command line.
+        command: the program.
+        folder: where it runs.
+        variables: of its environment; with GRADIO_SERVER_PORT, a free port goes there and not
+            to the command line.
+    """
     temporary.mkdir(parents=True, exist_ok=True)
     output = temporary.with_suffix(".txt")
     port = free_port()
-    port_option = () if variables.get("GRADIO_SERVER_PORT") == "" else ("--port", str(port))
-    if not port_option:
-        variables["GRADIO_SERVER_PORT"] = str(port)
+    port_option = ("--port", str(port))
+    if "GRADIO_SERVER_PORT" in variables:
+        port_option, variables["GRADIO_SERVER_PORT"] = (), str(port)
     with output.open("w") as file:
         process = subprocess.Popen(
             [*command, *port_option, *options],
@@ -59,19 +80,19 @@ def served(
             stderr=subprocess.STDOUT,
         )
     try:
-        for _ in range(240):
+        for _ in range(480):
             if "Serving on" in output.read_text():
                 break
             assert process.poll() is None, output.read_text()
             time.sleep(0.25)
         else:
-            raise AssertionError(f"the page did not start in a minute: {output.read_text()}")
+            raise AssertionError(f"the page did not start in two minutes: {output.read_text()}")
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     said = output.read_text()  # Gradio writes down paths that nobody uploaded, and broken requests
-    assert not re.search(r"edge_app/(?!web/server\.py)", said), said
+    assert not re.search(r"edge_app/(?!web/(server|guard)\.py)", said), said
     assert list(temporary.iterdir()) == []
 
 
@@ -84,6 +105,8 @@ def chromium(*options: str):
         reason = "needs Chromium: apt-get install chromium"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*QUIET, *options])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*QUIET, *options], timeout=WAIT
+        )
         yield browser
         browser.close()

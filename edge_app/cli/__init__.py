@@ -11,6 +11,7 @@ import click
 from edge_app import __version__
 from edge_app.cli.bench import bench
 from edge_app.cli.classify import classify
+from edge_app.cli.export import export
 from edge_app.cli.info import info
 from edge_app.cli.live import live
 from edge_app.cli.scan import scan
@@ -24,7 +25,8 @@ def main() -> None:
     """Is the person in this picture smoking?
 
     Runs on this machine alone: no network, no cloud.
-    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 130 stopped by Ctrl-C.
+    Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 3 results of a scan could
+    not be written, 130 stopped by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the console cannot show
@@ -32,5 +34,5 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
 
 
-for command in (classify, scan, live, web, space, info, bench):
+for command in (classify, scan, export, live, web, space, info, bench):
     main.add_command(command)

@@ -31,7 +31,7 @@ class RegionType(click.ParamType):
 def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if not wanted:
         return
-    from edge_app.live import SourceError, list_cameras
+    from edge_app.live import SourceError, list_cameras, pi_camera_hint
 
     try:
         cameras = list_cameras()
@@ -40,11 +40,14 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     for source, name in cameras:
         click.echo(f"{source:<14}{name}")
     if not cameras:
-        click.echo("There is no camera.")
+        click.echo(f"There is no camera. {pi_camera_hint()}".strip())
     ctx.exit()
 
 
-@click.command(epilog="Example: python -m edge_app live --source 0 --events events.jsonl")
+@click.command(
+    context_settings={"auto_envvar_prefix": "SMOKING_LIVE"},
+    epilog="Example: python -m edge_app live --source 0 --events events.jsonl",
+)
 @click.option(
     "--source",
     default="0",
@@ -108,7 +111,9 @@ def live(
     """Classifies a camera, a video file or a stream as it runs.
 
     In the window: q quits, p pauses, s saves the picture, e shows the evidence. A camera or stream
-    that is lost is connected again; exit code 1 if it was lost when the run ended.
+    that is lost is connected again; exit code 1 if it was lost when the run ended. Each option can
+    also be given in the environment, as SMOKING_LIVE_SOURCE or SMOKING_LIVE_MQTT: a password on the
+    command line is there for all users of the machine to see.
     """
     from edge_app.live import Outputs, SourceError, run_live
     from edge_app.live.events import EventLog

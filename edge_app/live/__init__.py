@@ -1,6 +1,6 @@
 """Classifying a camera, a video file or a stream as it runs."""
 
-from edge_app.live.capture import SourceError, list_cameras
+from edge_app.live.capture import SourceError, list_cameras, pi_camera_hint
 from edge_app.live.decisions import Event, EventDetector, Rule
 from edge_app.live.loop import Summary, run_live
 from edge_app.live.outputs import Outputs
@@ -13,5 +13,6 @@ __all__ = [
     "SourceError",
     "Summary",
     "list_cameras",
+    "pi_camera_hint",
     "run_live",
 ]

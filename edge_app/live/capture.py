@@ -14,6 +14,13 @@ import numpy as np
 
 _CONNECT_MILLISECONDS = 5000  # OpenCV's own patience is 30 s
 
+_V4L2 = Path("/sys/class/video4linux")
+_BOARD = Path("/proc/device-tree/model")
+
+# Parts of a Raspberry Pi's chip that are video devices for the kernel and no cameras: decoders,
+# image processors, and what receives a camera module's raw data.
+_NO_CAMERA = ("bcm2835-", "pispbe", "rp1-cfe", "rpi-hevc", "rpivid", "unicam")
+
 
 class SourceError(Exception):
     """A source that cannot be opened; the message names it and says what to do."""
@@ -73,17 +80,23 @@ def list_cameras() -> list[tuple[str, str]]:
 
         cameras += list_pi_cameras()
     if sys.platform.startswith("linux"):
-        for folder in sorted(Path("/sys/class/video4linux").glob("video*")):
-            index = _read(folder / "index")
-            if index in ("0", ""):  # the others of a device carry no pictures
-                cameras.append((f"/dev/{folder.name}", _read(folder / "name") or "camera"))
-        return cameras
+        return cameras + _v4l2_cameras()
     cv2 = import_opencv()
     for number in range(8):  # elsewhere they can only be tried
         capture = cv2.VideoCapture(number)
         if capture.isOpened():
             cameras.append((str(number), f"camera {number}"))
         capture.release()
+    return cameras
+
+
+def _v4l2_cameras() -> list[tuple[str, str]]:
+    cameras = []
+    for folder in sorted(_V4L2.glob("video*"), key=lambda path: (len(path.name), path.name)):
+        name = _read(folder / "name") or "camera"
+        # The devices of a camera after its first one carry no pictures.
+        if _read(folder / "index") in ("0", "") and not name.startswith(_NO_CAMERA):
+            cameras.append((f"/dev/{folder.name}", name))
     return cameras
 
 
@@ -124,7 +137,7 @@ class _OpenCvCapture:
         else:
             self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
-            raise SourceError(_why_not(source))
+            raise SourceError(why_not(source))
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._interval = 1 / rate if 0.1 < rate < 1000 else 1 / 25
         self._last_position = 0.0
@@ -151,23 +164,38 @@ class _OpenCvCapture:
         self._capture.release()
 
 
-def _why_not(source: str) -> str:
-    if source.isdecimal() or source.startswith("/dev/"):
-        name = f"camera {source}" if source.isdecimal() else source
-        reason = (
-            f"{name}: cannot be opened. Is it plugged in, free, and may you use it (on Linux: "
-            "group video)? live --list shows the cameras there are. OpenCV cannot open the "
-            "Raspberry Pi's own camera modules"
-        )
-        if importlib.util.find_spec("picamera2"):
-            return f"{reason}; for one, use: --source picamera"
-        return (
-            f"{reason}; for one: sudo apt install python3-picamera2, then --source picamera "
-            "(docs/raspberry-pi.md)"
-        )
+def why_not(source: str, reason: str = "cannot be opened") -> str:
+    """What to tell the user of a source that gives nothing, and what may help.
+
+    >>> why_not("rtsp://camera.local/live")
+    'rtsp://camera.local/live: cannot be opened. Is it a stream, and is its server running?'
+    """
     if "://" in source:
-        return f"{shown(source)}: cannot be opened as a stream. Is its server running?"
-    return f"{source}: cannot be opened as a video"
+        return f"{shown(source)}: {reason}. Is it a stream, and is its server running?"
+    if source.startswith("picamera"):
+        return f"{source}: {reason}. Does rpicam-hello show a picture?"
+    if not (source.isdecimal() or source.startswith("/dev/")):
+        return f"{source}: {reason} as a video"
+    name = f"camera {source}" if source.isdecimal() else source
+    text = (
+        f"{name}: {reason}. Is it plugged in, free, and may you use it (on Linux: group video)? "
+        "live --list shows the cameras there are"
+    )
+    hint = pi_camera_hint()
+    return f"{text}. {hint}" if hint else text
+
+
+def pi_camera_hint() -> str:
+    """What to know of a Raspberry Pi's own camera modules; empty on other computers."""
+    if "Raspberry Pi" not in _read(_BOARD):
+        return ""
+    text = "OpenCV cannot open the Raspberry Pi's own camera modules; for one, use"
+    if importlib.util.find_spec("picamera2"):
+        return f"{text}: --source picamera"
+    return (
+        f"{text} --source picamera, after: sudo apt install python3-picamera2 "
+        "(docs/raspberry-pi.md)"
+    )
 
 
 def _read(path: Path) -> str:

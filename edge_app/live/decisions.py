@@ -56,8 +56,17 @@ class Rule:
         """
         if decision.uncertain is not None:
             return cls(begin=decision.uncertain[1], end=decision.uncertain[0])
-        threshold = decision.threshold  # a fifth of the way to either end of the scale
-        return cls(begin=round(threshold + 0.2 * (1 - threshold), 4), end=round(0.8 * threshold, 4))
+        yes, no = decision.threshold, 1 - decision.threshold
+        # Odds half as high again as at the threshold, and as much lower: 0.6 and 0.4 around 0.5.
+        return cls(begin=1.5 * yes / (1.5 * yes + no), end=yes / (yes + 1.5 * no))
+
+    def for_rate(self, fps: float | None) -> Rule:
+        """The rule where at most so many scores come a second: they are no gap.
+
+        >>> Rule().for_rate(0.1).gap_seconds
+        30.0
+        """
+        return self if not fps else replace(self, gap_seconds=max(self.gap_seconds, 3 / fps))
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,11 @@ class EventDetector:
             return "smoking"
         high = self.smoothed is not None and self.smoothed >= self.rule.end and self.smoothed > 0
         return "maybe" if high else "clear"
+
+    @property
+    def since(self) -> float | None:
+        """When the event that lasts began, or the stretch that may become one; else None."""
+        return None if self._above is None else self._above.started
 
     @property
     def event(self) -> Event | None:

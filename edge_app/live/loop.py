@@ -82,7 +82,7 @@ def run_live(
         fps: at most so many frames a second.
         region: the part to look at: x, y, width, height in pixels of the frame.
         realtime: play a file at its own speed, as if it were a camera.
-        rule: when events begin and end; None for the one that fits the model.
+        rule: when events begin and end; None for the one that fits the model and ``fps``.
         outputs: where events, pictures and the recording go; they are closed at the end.
         frames: gives the frames, as `open_frames` does.
 
@@ -90,12 +90,18 @@ def run_live(
         edge_app.live.SourceError: the source cannot be opened, or has no such region.
     """
     outputs = outputs or Outputs()
-    is_file = os.path.isfile(source) and not realtime
+    waits = os.path.isfile(source) and not realtime
+    rule = rule or Rule.of(classifier.info.decision).for_rate(fps)
     run = _Run(source, classifier, region, rule, outputs)
     with contextlib.ExitStack() as stack:
         stack.callback(outputs.close)
         stopping = stack.enter_context(_stopped_by_signals())
-        items = stack.enter_context(closing(frames(source, fps=fps, realtime=realtime)))
+        try:
+            items = stack.enter_context(closing(frames(source, fps=fps, realtime=realtime)))
+        except KeyboardInterrupt:  # a camera may take its time to answer, or never do
+            return run.summary
+        finally:
+            stopping.at_once = False
         window = None
         if display != "none":
             if has_screen():
@@ -110,7 +116,7 @@ def run_live(
                 while waiting and not _is_over(stopping, start, duration):
                     if window is not None and not run.serve_window(window):
                         stopping.set()
-                    waiting = window is not None and window.paused and is_file
+                    waiting = window is not None and window.paused and waits
                 if _is_over(stopping, start, duration):
                     break
         except KeyboardInterrupt:
@@ -128,7 +134,7 @@ class _Run:
     source: str
     classifier: Classifier
     region: Region | None
-    rule: Rule | None
+    rule: Rule
     outputs: Outputs
     summary: Summary = field(init=False)
 
@@ -136,12 +142,12 @@ class _Run:
         info = self.classifier.info
         self.summary = Summary(info.decision.label)
         self.outputs.describe(self.source, info)
-        self.detector = EventDetector(self.rule or Rule.of(info.decision))
+        self.detector = EventDetector(self.rule)
         self.meter = Meter()
         self.status = Status()
         self.frame: Frame | None = None
         self.prediction: Prediction | None = None
-        self._offset = 0.0  # from the source's clock to time.time
+        self._offset: float | None = None  # from the source's clock to time.time
 
     def take(self, item: Frame | Lost | Found | None, window: Window | None) -> None:
         if isinstance(item, Lost):
@@ -182,10 +188,11 @@ class _Run:
         self.summary.classified += 1
         self.summary.smoking += prediction.label == info.decision.label
         self.summary.dropped += frame.dropped
-        self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
+        if self._offset is None or not self.outputs.is_file:  # a camera's day may be set anew
+            self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
         changes = self.detector.update(prediction.smoking, frame.time)
         self._report(changes)
-        self.outputs.frame(frame, prediction.smoking, self.detector.state)
+        self.outputs.frame(frame, prediction.smoking, self.detector.since is not None)
         self.status.frame(frame, prediction, self.detector.state, self.meter, self.summary.dropped)
 
     def _report(self, changes: list[Event], reason: str = "over") -> None:
@@ -222,14 +229,26 @@ def _is_over(stopping: threading.Event, start: float, duration: float | None) ->
     return stopping.is_set() or (duration is not None and time.monotonic() - start >= duration)
 
 
+class _Stop(threading.Event):
+    """Set once the run is to end; while ``at_once``, a signal breaks off what is being done."""
+
+    at_once = True
+
+
 @contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, as systemd sends it; Ctrl-C stays what it is."""
-    stopping = threading.Event()
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """What SIGTERM sets, as systemd sends it; Ctrl-C stays what it is."""
+    stopping = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stopping  # only the main thread may ask for signals
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+
+    def stop(*_) -> None:
+        stopping.set()
+        if stopping.at_once:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield stopping
     finally:

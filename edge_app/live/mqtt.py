@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import threading
+import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -49,7 +50,7 @@ class Publisher:
         self.name = re.sub(r"[^A-Za-z0-9_-]", "-", name)
         self.prefix = f"smoking-detector/{self.name}"
         self._state, self._sees = "OFF", "online"
-        self._waiting: dict[int, Any] = {}
+        self._waiting: list[Any] = []
         self._refused = 0
         self._lock = threading.Lock()
         self._client = self._make_client(parts)
@@ -65,34 +66,40 @@ class Publisher:
             elif record["event"] in ("blind", "sighted"):
                 self._sees = "offline" if record["event"] == "blind" else "online"
             changed = before != (self._state, self._sees)
-        message = self._client.publish(f"{self.prefix}/event", json.dumps(record), qos=2)
-        if message.rc == self._mqtt.MQTT_ERR_QUEUE_SIZE:
+        self._waiting = [message for message in self._waiting if not message.is_published()]
+        if len(self._waiting) >= MOST_WAITING:
             self._refused += 1
         else:
-            if message.rc == self._mqtt.MQTT_ERR_NO_CONN:
-                # It waits in the client until the broker is back; left as it is, paho would
-                # answer is_published with an error for good.
-                message.rc = self._mqtt.MQTT_ERR_SUCCESS
-            self._waiting = {m: i for m, i in self._waiting.items() if not i.is_published()}
-            self._waiting[message.mid] = message
+            self._waiting.append(self._publish("event", json.dumps(record), qos=2))
         if changed and self._client.is_connected():
             self._publish_state()
 
-    def close(self, timeout: float = 0.3) -> int:
+    def close(self, timeout: float = 0.5) -> int:
         """Says goodbye; returns how many events the broker never got.
 
         Args:
-            timeout: seconds to wait for those that are under way.
+            timeout: seconds to wait, in all, for a broker that may not answer.
         """
+        deadline = time.monotonic() + timeout
         if self._client.is_connected():
-            self._client.publish(f"{self.prefix}/availability", "offline", qos=1, retain=True)
-            for message in self._waiting.values():
-                if not message.is_published():
-                    message.wait_for_publish(timeout)
-        lost = sum(not message.is_published() for message in self._waiting.values())
+            goodbye = self._publish("availability", "offline", qos=1, retain=True)
+            for message in (*self._waiting, goodbye):
+                message.wait_for_publish(max(0.001, deadline - time.monotonic()))
+        lost = sum(not message.is_published() for message in self._waiting)
         self._client.disconnect()
-        self._client.loop_stop()
+        # It waits for paho's thread, which may be busy connecting to a broker that is silent.
+        ending = threading.Thread(target=self._client.loop_stop, daemon=True)
+        ending.start()
+        ending.join(max(0.001, deadline - time.monotonic()))
         return lost + self._refused
+
+    def _publish(self, topic: str, text: str, qos: int, retain: bool = False) -> Any:
+        message = self._client.publish(f"{self.prefix}/{topic}", text, qos=qos, retain=retain)
+        if message.rc == self._mqtt.MQTT_ERR_NO_CONN:
+            # It waits in the client until the broker is back; left as it is, paho would answer
+            # is_published with an error for good.
+            message.rc = self._mqtt.MQTT_ERR_SUCCESS
+        return message
 
     def _make_client(self, parts: Any) -> Any:
         try:
@@ -111,7 +118,8 @@ class Publisher:
             client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         if parts.scheme == "mqtts":
             client.tls_set()
-        client.max_queued_messages_set(MOST_WAITING)
+        # Without a bound of its own: events are bounded here, and the state has to get through.
+        client.max_queued_messages_set(0)
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         client.will_set(f"{self.prefix}/availability", "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -122,13 +130,15 @@ class Publisher:
             return
         topic = f"homeassistant/binary_sensor/smoking-detector-{self.name}/config"
         client.publish(topic, json.dumps(self._discovery()), qos=1, retain=True)
-        client.publish(f"{self.prefix}/availability", "online", qos=1, retain=True)
+        self._publish("availability", "online", qos=0, retain=True)
         self._publish_state()
 
     def _publish_state(self) -> None:
         with self._lock:
             for topic, value in (("sees", self._sees), ("state", self._state)):
-                self._client.publish(f"{self.prefix}/{topic}", value, qos=1, retain=True)
+                # Quality 0: what was lost with a connection is old, and paho would repeat it after
+                # the state of now. Each new connection begins with the state.
+                self._publish(topic, value, qos=0, retain=True)
 
     def _discovery(self) -> dict:
         identity = f"smoking-detector-{self.name}"

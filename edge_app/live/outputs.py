@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from edge_app.classifier import ModelInfo
 from edge_app.live.capture import shown
-from edge_app.live.decisions import Event, State
+from edge_app.live.decisions import Event
 from edge_app.live.events import EventLog
 from edge_app.live.mqtt import Publisher
 from edge_app.live.pictures import Recorder, Snapshots, save_picture
@@ -28,22 +29,24 @@ class Outputs:
     recorder: Recorder | None = None
 
     def __post_init__(self) -> None:
-        self.source = ""
+        self.source, self.is_file = "", False
         self._model = ""
         self._complaints: dict[str, str] = {}
 
     def describe(self, source: str, info: ModelInfo) -> None:
         """Takes what every record says: the source, without its password, and the model."""
-        self.source = shown(source)
+        self.source, self.is_file = shown(source), os.path.isfile(source)
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
 
-    def frame(self, frame: Frame, score: float, state: State) -> None:
-        """Takes a classified frame."""
+    def frame(self, frame: Frame, score: float, in_event: bool) -> None:
+        """Takes a classified frame; ``in_event``: it belongs to an event, or may yet do so."""
         if self.snapshots is not None:
-            if state == "clear":
-                self.snapshots.forget()
-            else:
+            if in_event:
                 self.snapshots.watch(frame.pixels, score)
+            else:
+                self.snapshots.forget()
+            with _Attempt(self, "--snapshots"):
+                self.snapshots.prune_hourly()
         if self.recorder is not None and not self.recorder.is_full:
             with _Attempt(self, "--record"):
                 self.recorder.add(frame.pixels, frame.time)
@@ -66,6 +69,8 @@ class Outputs:
             "mean": round(event.mean, 4),
             "frames": event.frames,
         }
+        if self.is_file:
+            record["position"] = round(event.started, 2)
         when = event.started if event.ended is None else event.ended
         if event.ended is not None:
             record |= {"seconds": round(event.seconds, 2), "reason": reason}

@@ -36,6 +36,7 @@ class Snapshots:
         self.folder = folder
         self._keep, self._days = keep, days
         self._best: tuple[float, np.ndarray] | None = None
+        self._prune_at = -float("inf")
         folder.mkdir(parents=True, exist_ok=True)
 
     def watch(self, pixels: np.ndarray, score: float) -> None:
@@ -59,6 +60,16 @@ class Snapshots:
         path = save_picture(self.folder, best[1], event.id)
         self.prune()
         return path
+
+    def prune_hourly(self) -> None:
+        """Deletes what is too old also where no new event comes; to be called often.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + 3600
+            self.prune()
 
     def prune(self) -> None:
         """Deletes what is too much or too old."""
@@ -104,7 +115,7 @@ class Recorder:
         self._fps, self._max_bytes = fps, max_bytes
         self._writer = None
         self._size = (0, 0)
-        self._start, self._written = 0.0, 0
+        self._start, self._written, self._check_at = 0.0, 0, 50
 
     def add(self, pixels: np.ndarray, when: float) -> None:
         """Adds a frame of a time in seconds.
@@ -126,9 +137,11 @@ class Recorder:
         for _ in range(due - self._written):
             self._writer.write(pixels)
             self._written += 1
-        if self._written % 50 == 0 and self.path.stat().st_size > self._max_bytes:
-            self.is_full = True
-            self.close()
+        if self._written >= self._check_at:
+            self._check_at = self._written + 50
+            if self.path.stat().st_size > self._max_bytes:
+                self.is_full = True
+                self.close()
 
     def close(self) -> None:
         """Ends the file."""

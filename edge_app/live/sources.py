@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_app.live.capture import Capture, SourceError, open_capture, shown
+from edge_app.live.capture import Capture, SourceError, open_capture, why_not
 
 TICK_SECONDS = 0.1
 """Where nothing comes for so long, the caller gets None, and may attend to other things."""
 
 OPEN_SECONDS = 15.0
-"""A source that has not given its first frame after so long cannot be opened."""
+"""A source that has not given its first frame after so long does not open."""
 
 STALL_SECONDS = 5.0
 """A camera or stream that has given no frame for so long is lost."""
@@ -137,9 +137,9 @@ def _newest_frames(feed: _Feed, first: Frame) -> Iterator[Item]:
                 yield item
             elif feed.ended and feed.paced:
                 return
-            elif feed.ended or time.monotonic() - max(seen, feed.began) > STALL_SECONDS:
+            elif feed.ended or feed.is_silent:
                 if not is_lost:
-                    silence = time.monotonic() - seen
+                    silence = time.monotonic() - feed.alive_at
                     yield Lost(feed.error or f"no frame for {silence:.0f} s")
                     is_lost = True
                 feed.stop()
@@ -168,8 +168,10 @@ class _Feed:
         self.error: str | None = None
         self.ended = False
         self.paced = paced
-        self.began = time.monotonic()
+        self.alive_at = time.monotonic()
+        """When it began, or last gave a frame, be it one that ``fps`` passes over."""
         self._arguments = (source, fps, opener, paced)
+        self._gave_frames = False
         self._refusal: SourceError | None = None
         self._newest: Frame | None = None
         self._dropped = 0
@@ -188,8 +190,8 @@ class _Feed:
         self.stop()
         if self._refusal is not None:
             raise self._refusal
-        name = shown(self._arguments[0])
-        raise SourceError(f"{name}: {self.error or f'gave no frame within {seconds:.0f} s'}")
+        detail = f"({self.error})" if self.error else f"within {seconds:.0f} s"
+        raise SourceError(why_not(self._arguments[0], f"gave no frame {detail}"))
 
     def take(self, timeout: float) -> Frame | None:
         """Takes the newest frame; None where none came in time."""
@@ -205,6 +207,12 @@ class _Feed:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has given nothing for too long; a file may pause as it likes."""
+        patience = STALL_SECONDS if self._gave_frames else OPEN_SECONDS
+        return not self.paced and time.monotonic() - self.alive_at > patience
 
     def stop(self) -> None:
         self._stopping.set()
@@ -246,6 +254,10 @@ class _Feed:
                 pixels = capture.retrieve()
                 if pixels is not None:
                     self._put(pixels, number, now, when)
+                    self._gave_frames = True
+                    self.alive_at = now
+            else:
+                self.alive_at = now
             number += 1
 
     def _put(self, pixels: np.ndarray, number: int, now: float, when: float) -> None:
@@ -265,10 +277,12 @@ class Gate:
 
     def __init__(self, fps: float | None):
         self._interval = 1 / fps if fps else 0.0
-        self._due = -float("inf")
+        self._due: float | None = None
 
     def opens(self, when: float) -> bool:
         """Whether the frame of this time (in seconds) may pass."""
+        if self._due is None:
+            self._due = when
         if when < self._due - 0.001:  # cameras are never quite on time
             return False
         self._due = max(self._due, when - self._interval) + self._interval

@@ -15,7 +15,9 @@ TITLE = "Smoking gesture detector (q quits, p pauses, s saves, e evidence)"
 
 # BGR
 _COLOURS = {"clear": (90, 180, 60), "maybe": (40, 170, 240), "smoking": (60, 60, 230)}
-_WHITE, _BLACK, _GREY = (255, 255, 255), (0, 0, 0), (140, 140, 140)
+_WHITE, _BLACK, _GREY, _TRACK = (255, 255, 255), (0, 0, 0), (140, 140, 140), (60, 60, 60)
+
+_SMALLEST, _LARGEST = 640, 1280  # pixels of the window's longer side when it opens
 
 
 def has_screen() -> bool:
@@ -40,7 +42,7 @@ class Window:
 
         self._cv2 = cv2
         self.paused = self.wants_to_quit = self.wants_snapshot = False
-        self._with_evidence = False
+        self._with_evidence = self._has_size = False
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(
@@ -61,6 +63,11 @@ class Window:
             picture = overlay_evidence(picture, prediction.evidence, region)
         picture = draw(picture, prediction, told, meter.rate, meter.latency, region)
         cv2.imshow(TITLE, picture)
+        if not self._has_size:  # from then on it is the user's
+            longest = max(picture.shape[:2])
+            scale = min(max(longest, _SMALLEST), _LARGEST) / longest
+            cv2.resizeWindow(TITLE, *(round(side * scale) for side in picture.shape[1::-1]))
+            self._has_size = True
         key = cv2.waitKey(50 if self.paused else 1) & 0xFF
         closed = cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1
         self.wants_to_quit = closed or key in (ord("q"), 27)
@@ -108,18 +115,22 @@ def draw(
         cv2.rectangle(picture, (x, y), (x + w - 1, y + h - 1), colour, max(1, round(2 * scale)))
     picture[:bar] = (picture[:bar] * 0.25).astype(np.uint8)
     picture[height - bar :] = (picture[height - bar :] * 0.25).astype(np.uint8)
-    cv2.rectangle(picture, (0, bar), (int(width * prediction.smoking), bar + bar // 8), colour, -1)
+    # The bar is P(Smoking), whatever the label, so that it moves one way as the score rises.
+    cv2.rectangle(picture, (0, bar), (width, bar + bar // 5), _TRACK, -1)
+    cv2.rectangle(picture, (0, bar), (int(width * prediction.smoking), bar + bar // 5), colour, -1)
     thickness = max(1, round(2 * scale))
     font, margin = cv2.FONT_HERSHEY_SIMPLEX, int(12 * scale)
     top, bottom = int(32 * scale), height - int(14 * scale)
-    for text, at_right, y in (
-        (describe(prediction), False, top),
-        (f"{rate:.0f} fps", True, top),
-        (state, False, bottom),
-        (f"{latency * 1000:.0f} ms", True, bottom),
+    dot = int(9 * scale)
+    cv2.circle(picture, (margin + dot, height - bar // 2), dot, colour, -1, cv2.LINE_AA)
+    for text, left, y in (
+        (describe(prediction), margin, top),
+        (f"{rate:.0f} fps", None, top),
+        (state, 2 * margin + 2 * dot, bottom),
+        (f"{latency * 1000:.0f} ms", None, bottom),
     ):
         text_width = cv2.getTextSize(text, font, 0.9 * scale, thickness)[0][0]
-        x = width - text_width - margin if at_right else margin
+        x = width - text_width - margin if left is None else left
         cv2.putText(picture, text, (x, y), font, 0.9 * scale, _BLACK, thickness + 2)
         cv2.putText(picture, text, (x, y), font, 0.9 * scale, _WHITE, thickness)
     return picture
@@ -128,7 +139,7 @@ def draw(
 def overlay_evidence(
     pixels: np.ndarray, evidence: np.ndarray, region: tuple[int, int, int, int] | None = None
 ) -> np.ndarray:
-    """Returns a copy of the frame, red where a cell speaks for the label, blue where against.
+    """Returns a copy of the frame, red where a cell speaks for smoking, blue where against.
 
     Args:
         pixels: ``uint8[height, width, 3]``, BGR.

@@ -1,6 +1,17 @@
 """Scanning folder trees into a SQLite file."""
 
-from edge_app.scan.scanner import Summary, run_scan
-from edge_app.scan.store import Store, StoreError
+from edge_app.scan.scanner import run_scan
+from edge_app.scan.store import Row, Store, StoreBusyError, StoreError, read_rows
+from edge_app.scan.summary import Summary
+from edge_app.scan.walk import Selection
 
-__all__ = ["Store", "StoreError", "Summary", "run_scan"]
+__all__ = [
+    "Row",
+    "Selection",
+    "Store",
+    "StoreBusyError",
+    "StoreError",
+    "Summary",
+    "read_rows",
+    "run_scan",
+]

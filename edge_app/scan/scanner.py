@@ -1,156 +1,224 @@
-"""Walks a folder tree and classifies what is new, on all cores."""
+"""Scans folder trees: a thread walks, some classify, and the caller's writes and shows progress.
+
+Everything between them is bounded, so memory does not grow with the number of files.
+"""
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
-import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
-from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.classifier import ModelInfo
 from edge_app.files import printable
-from edge_app.imaging import PictureError, find_pictures
-from edge_app.scan.store import FileState, Store
+from edge_app.imaging import PictureError
+from edge_app.scan.progress import Progress
+from edge_app.scan.store import FileState, Store, StoreBusyError
+from edge_app.scan.summary import Summary
+from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk
+from edge_app.scan.workers import Done, Job, Workers
 
-_COMMIT_SECONDS = 1.0
-_QUEUED_PER_WORKER = 4
-
-
-@dataclass
-class Summary:
-    """What a scan did.
-
-    Attributes:
-        db: where the results are.
-        labels: the label looked for, and the other one.
-        scanned: pictures classified in this run.
-        smoking: how many of those are Smoking.
-        unreadable: files that could not be read in this run.
-        unchanged: pictures left alone, since their result was there already.
-        seconds: how long it took.
-        interrupted: whether it was stopped before the end.
-    """
-
-    db: Path
-    labels: tuple[str, str]
-    scanned: int = 0
-    smoking: int = 0
-    unreadable: int = 0
-    unchanged: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
-
-    def text(self) -> str:
-        """The summary for people."""
-        rate = self.scanned / self.seconds if self.seconds else 0.0
-        return (
-            f"{self.scanned} pictures scanned in {self.seconds:.1f} s ({rate:.0f} a second): "
-            f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}\n"
-            f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
-            f"Results: {self.db}"
-        )
+COMMIT_SECONDS = 1.0
+"""How much work a power failure may cost, and how often others see news."""
+PATIENCE_SECONDS = 60.0
+"""How long a full disk or a locked database is waited for."""
+_RETRY_SECONDS = 2.0
+_TICK_SECONDS = 0.2
 
 
-def run_scan(folder: Path, db: Path, info: ModelInfo, workers: int | None = None) -> Summary:
-    """Scans a folder into a database, with a progress bar on a terminal.
+def run_scan(
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    db: Path,
+    info: ModelInfo,
+    workers: int | None = None,
+    *,
+    selection: Selection | None = None,
+    rescan: bool = False,
+    prune: bool = False,
+) -> Summary:
+    """Scans folders into a database, with a progress bar on a terminal.
 
     Pictures whose result is there already, by the same model and threshold, are left alone.
     Ctrl-C ends it cleanly: what was done is kept.
 
     Args:
-        folder: a folder, or one picture.
+        folders: folders or pictures, one or several.
         db: the SQLite file; made where there is none.
         info: of the classifier to use.
         workers: threads, each with an interpreter of its own; None for one a core.
+        selection: which files are scanned; None for all pictures that are not hidden.
+        rescan: classify also those whose result is there.
+        prune: remove the results of files below the folders that are no longer there.
 
     Raises:
         edge_app.scan.StoreError: the database cannot be used.
     """
-    summary = Summary(db, (info.decision.label, info.other_label))
-    start = last_commit = time.monotonic()
-    folder = folder.resolve()
-    with Store(db) as store:
-        pictures = _new_pictures(folder, store, info, summary)
-        with tqdm(desc="Scanning", unit="picture", disable=None) as bar:
-            try:
-                bar.total = sum(1 for _ in find_pictures(folder))
-                for path, state, result in _classify_all(pictures, info, workers):
-                    store.put(path, state, info, result)
-                    _count(summary, path, info, result)
-                    if time.monotonic() - last_commit > _COMMIT_SECONDS:
-                        store.commit()
-                        last_commit = time.monotonic()
-                    bar.set_postfix(
-                        smoking=summary.smoking, unreadable=summary.unreadable, refresh=False
-                    )
-                    bar.update(summary.scanned + summary.unreadable + summary.unchanged - bar.n)
-                bar.update(bar.total - bar.n)
-            except KeyboardInterrupt:
-                summary.interrupted = True
-    summary.seconds = time.monotonic() - start
-    return summary
+    roots = resolve_roots([folders] if isinstance(folders, (str, os.PathLike)) else folders)
+    selection = selection or Selection()
+    with Scan(db, info, workers) as scan:
+        try:
+            scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
+            if prune:
+                scan.summary.pruned = scan.store.prune(roots)
+        except KeyboardInterrupt:
+            scan.summary.interrupted = True
+    return scan.summary
 
 
-def _new_pictures(
-    folder: Path, store: Store, info: ModelInfo, summary: Summary
-) -> Iterator[tuple[Path, FileState]]:
-    for path in find_pictures(folder):
-        state = FileState.of(path)
-        if store.is_current(path, state, info):
-            summary.unchanged += 1
-        else:
-            yield path, state
+@dataclass
+class _Feed:
+    """How many results will come of a walk, and whether that is the last word."""
+
+    count: int = 0
+    finished: bool = False
 
 
-def _classify_all(
-    pictures: Iterable[tuple[Path, FileState]], info: ModelInfo, workers: int | None
-) -> Iterator[tuple[Path, FileState, Prediction | PictureError]]:
-    """Classifies in parallel, in order, holding no more than a few pictures at a time.
+class Scan:
+    """One scan into a database: its workers, its display, its numbers. Use it in a ``with`` block.
 
-    Threads are enough: Pillow decodes and the interpreter runs without Python's global lock.
+    Attributes:
+        store: the database.
+        summary: what was done so far.
+        progress: where it is shown.
     """
-    workers = workers or os.cpu_count() or 1
-    own = threading.local()
 
-    def start_worker() -> None:
-        own.classifier = Classifier(info.path, threshold=info.decision.threshold)
+    def __init__(
+        self,
+        db: Path,
+        info: ModelInfo,
+        workers: int | None = None,
+        *,
+        on_result: Callable[[Done], bool] = lambda done: True,
+    ):
+        """Opens the database.
 
-    def classify(path: Path) -> Prediction | PictureError:
+        Args:
+            db: the SQLite file; made where there is none.
+            info: of the classifier to use.
+            workers: threads, each with an interpreter of its own; None for one a core.
+            on_result: called with each result; where it says False, the result is forgotten.
+
+        Raises:
+            edge_app.scan.StoreError: the database cannot be used.
+        """
+        self.summary = Summary(db, (info.decision.label, info.other_label))
+        self.store = Store(db)
+        self.progress = Progress(self.summary)
+        self._info = info
+        self._workers = Workers(info, workers)
+        self._on_result = on_result
+        self._start = time.monotonic()
+        self._last_commit = -math.inf  # the first result is written at once
+
+    def __enter__(self) -> Scan:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         try:
-            return own.classifier.classify(path)
-        except PictureError as error:
-            return error
-
-    pictures = iter(pictures)
-    queued: deque[tuple[Path, FileState, Future]] = deque()
-    with ThreadPoolExecutor(workers, initializer=start_worker) as pool:
-        try:
-            while True:
-                free = workers * _QUEUED_PER_WORKER - len(queued)
-                for path, state in itertools.islice(pictures, free):
-                    queued.append((path, state, pool.submit(classify, path)))
-                if not queued:
-                    return
-                path, state, future = queued.popleft()
-                yield path, state, future.result()
+            self._workers.stop()
+            for done in self._workers.drain():
+                self._take(done)
         finally:
-            pool.shutdown(cancel_futures=True)
+            self.progress.close()
+            self.store.close()
+            self.summary.seconds = time.monotonic() - self._start
 
+    def run(
+        self, entries: Iterable[Entry], counts: Iterable[int] = (), *, rescan: bool = False
+    ) -> None:
+        """Classifies and writes what a walk finds, until it ends.
 
-def _count(
-    summary: Summary, path: Path, info: ModelInfo, result: Prediction | PictureError
-) -> None:
-    if isinstance(result, PictureError):
-        summary.unreadable += 1
-        tqdm.write(f"{printable(path)}: {result}", file=sys.stderr)
-    else:
-        summary.scanned += 1
-        summary.smoking += result.label == info.decision.label
+        Args:
+            entries: what is found.
+            counts: how many entries there will be, better known with each number; for the display.
+            rescan: classify also what the database holds already.
+        """
+        feed = _Feed()
+        threading.Thread(target=self._feed, args=(entries, rescan, feed), daemon=True).start()
+        if counts:
+            threading.Thread(target=self._count, args=(counts,), daemon=True).start()
+        fetched = 0
+        while not (feed.finished and fetched == feed.count):
+            done = self._workers.get(_TICK_SECONDS)
+            if done:
+                fetched += 1
+                self._take(done)
+            self.keep_up()
+        self.commit()
+
+    def keep_up(self) -> None:
+        """Writes what is due and brings the display up to date."""
+        if self.store.unwritten and time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+            self.commit()
+        self.progress.show()
+
+    def commit(self) -> None:
+        """Writes the results so far; waits a while where the disk is full or the file locked.
+
+        Raises:
+            edge_app.scan.StoreError: it is still so after `PATIENCE_SECONDS`, or for good.
+        """
+        start = time.monotonic()
+        waiting = False
+        while True:
+            try:
+                self.store.commit()
+                break
+            except StoreBusyError as error:
+                if time.monotonic() - start > PATIENCE_SECONDS:
+                    raise
+                if not waiting:
+                    self.progress.say(f"{error}; waiting {PATIENCE_SECONDS:.0f} s for a change")
+                waiting = True
+                time.sleep(_RETRY_SECONDS)
+        if waiting:
+            self.progress.say("Going on; nothing was lost.")
+        self._last_commit = time.monotonic()
+
+    def _take(self, done: Done) -> None:
+        """Counts and notes one result."""
+        if done.result is None or not self._on_result(done):
+            return
+        self.store.put(done.job.path, done.job.state, self._info, done.result)
+        if isinstance(done.result, PictureError):
+            self.summary.unreadable += 1
+            self.progress.say(f"{printable(done.job.path)}: {done.result}")
+        else:
+            self.summary.scanned += 1
+            self.summary.smoking += done.result.label == self._info.decision.label
+
+    def _feed(self, entries: Iterable[Entry], rescan: bool, feed: _Feed) -> None:
+        """Hands what a walk finds to the workers; runs in a thread of its own."""
+        try:
+            for path, state, error in entries:
+                if self._workers.stopped:
+                    return
+                if error:
+                    feed.count += 1
+                    job = Job(path, state or FileState(0, 0))
+                    self._workers.report(Done(job, PictureError(error)))
+                elif state is None:
+                    self.summary.other += 1
+                elif not rescan and self.store.is_current(path, state, self._info):
+                    self.summary.unchanged += 1
+                else:
+                    feed.count += 1
+                    self._workers.put(Job(path, state))
+        except BaseException as error:
+            self._workers.fail(error)
+        finally:
+            feed.finished = True
+            self._workers.wake()
+
+    def _count(self, counts: Iterable[int]) -> None:
+        count = None
+        for total in counts:
+            if self._workers.stopped:
+                return
+            count = total
+        self.progress.total = count

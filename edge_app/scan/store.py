@@ -1,12 +1,18 @@
-"""The results of a scan: one SQLite file, a row a picture."""
+"""The results of a scan: one SQLite file, a row a picture.
+
+docs/scan.md describes the file for those who read it with other tools. Programs in Python read it
+with `read_rows`, which gives back the paths as the file system knows them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import os
+import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +33,16 @@ CREATE TABLE IF NOT EXISTS pictures (
     scanned_at  TEXT NOT NULL      -- ISO 8601, UTC
 ) WITHOUT ROWID
 """
+_WAIT_SECONDS = 2.0
+"""For another program's write to end. Our own writes are over in milliseconds."""
 
 
 class StoreError(Exception):
     """The database cannot be used; the message names it and the reason."""
+
+
+class StoreBusyError(StoreError):
+    """It cannot be written now, but may be later: the disk is full, or another program writes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class FileState:
     modified_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
+    def of(cls, path: str | os.PathLike[str]) -> FileState:
         """Reads it off the file system; zeros where that cannot be done."""
         try:
             status = os.stat(path)
@@ -50,8 +62,54 @@ class FileState:
         return cls(status.st_size, status.st_mtime_ns)
 
 
+@dataclass(frozen=True)
+class Row:
+    """What a database says of one picture.
+
+    Attributes:
+        path: absolute, as the file system knows it, whatever bytes are in it.
+        size: in bytes, when it was scanned.
+        modified_ns: time of modification when it was scanned, nanoseconds since 1970.
+        label: ``Smoking`` or ``NotSmoking``; None where it could not be read.
+        smoking: P(Smoking), in [0, 1]; None where it could not be read.
+        threshold: P(Smoking) from which on the label is ``Smoking``.
+        model: SHA-256 of the model file.
+        error: why it could not be read, else None.
+        scanned_at: when, ISO 8601, UTC.
+    """
+
+    path: Path
+    size: int
+    modified_ns: int
+    label: str | None
+    smoking: float | None
+    threshold: float
+    model: str
+    error: str | None
+    scanned_at: str
+
+
+def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator[Row]:
+    """Reads a database of results, also while a scan writes it; a row at a time.
+
+    Args:
+        db: the SQLite file that ``scan`` wrote.
+        by_score: begin with the highest P(Smoking), the unreadable last; else in order of path.
+
+    Raises:
+        StoreError: there is no such file, or it is something else.
+    """
+    order = "smoking DESC, path" if by_score else "path"
+    with _store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
+        for name, *rest in connection.execute(f"SELECT * FROM pictures ORDER BY {order}"):
+            yield Row(Path(path_of(name)), *rest[:8])
+
+
 class Store:
-    """A database of results. Use it in a ``with`` block: it commits at the end.
+    """A database of results to write to. Use it in a ``with`` block: it commits at the end.
+
+    What is put is kept in memory until `commit` writes all of it in one transaction, so that
+    the file is locked for milliseconds only and a write that fails can be tried again.
 
     Raises:
         StoreError: the file cannot be opened, or is something else.
@@ -59,71 +117,196 @@ class Store:
 
     def __init__(self, path: Path):
         self.path = path
-        with self._store_errors():
-            self._connection = sqlite3.connect(path, timeout=30)
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != SCHEMA_VERSION and (version or tables):
-                raise StoreError(f"{path}: is a database of another kind; give --db another name")
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._unwritten: dict[str, tuple] = {}
+        with _store_errors(path):
+            self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            _prepare(self._connection, path)
+            # Its own connection, since one thread asks while another one writes.
+            self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits and closes the file."""
         try:
             self.commit()
         finally:
+            self._reader.close()
             self._connection.close()
 
-    def is_current(self, path: Path, state: FileState, info: ModelInfo) -> bool:
+    @property
+    def unwritten(self) -> int:
+        """How many results were put since the last `commit`."""
+        return len(self._unwritten)
+
+    def is_current(self, path: str | os.PathLike[str], state: FileState, info: ModelInfo) -> bool:
         """Whether the picture is unchanged since this model scored it at this threshold.
 
         What could not be read is never current: the reason may be gone.
         """
-        with self._store_errors():
-            row = self._connection.execute(
+        with _store_errors(self.path):
+            row = self._reader.execute(
                 "SELECT size, modified_ns, model, threshold FROM pictures "
                 "WHERE path = ? AND error IS NULL",
-                (_name(path),),
+                (stored_name(path),),
             ).fetchone()
         return row == (state.size, state.modified_ns, info.sha256, info.decision.threshold)
 
     def put(
-        self, path: Path, state: FileState, info: ModelInfo, result: Prediction | Exception
+        self,
+        path: str | os.PathLike[str],
+        state: FileState,
+        info: ModelInfo,
+        result: Prediction | Exception,
     ) -> None:
-        """Writes what came of a picture, in place of what was there."""
+        """Notes what came of a picture, to be written in place of what was there."""
         found = isinstance(result, Prediction)
-        with self._store_errors():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    _name(path),
-                    state.size,
-                    state.modified_ns,
-                    result.label if found else None,
-                    result.smoking if found else None,
-                    info.decision.threshold,
-                    info.sha256,
-                    None if found else str(result),
-                    datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                ),
-            )
+        name = stored_name(path)
+        self._unwritten[name] = (
+            name,
+            state.size,
+            state.modified_ns,
+            result.label if found else None,
+            result.smoking if found else None,
+            info.decision.threshold,
+            info.sha256,
+            None if found else str(result),
+            datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        )
 
     def commit(self) -> None:
-        """Makes everything written so far last."""
-        with self._store_errors():
-            self._connection.commit()
+        """Makes everything put so far last: all of it, or nothing where it raises.
 
-    @contextlib.contextmanager
-    def _store_errors(self) -> Iterator[None]:
+        Raises:
+            StoreBusyError: not now, but perhaps later; nothing is forgotten, call it again.
+            StoreError: the database cannot be used any more.
+        """
+        if not self._unwritten:
+            return
+        with _store_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    self._unwritten.values(),
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # a full disk rolls back by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+        self._unwritten.clear()
+
+    def prune(self, roots: Iterable[str]) -> int:
+        """Removes the rows of files below some folders that are no longer there.
+
+        Returns:
+            How many those were.
+        """
+        removed = 0
+        with _store_errors(self.path):
+            for root in roots:
+                name = stored_name(root)
+                above = name.rstrip(os.sep)
+                names = self._reader.execute(
+                    "SELECT path FROM pictures WHERE path = ? OR path BETWEEN ? AND ?",
+                    (name, above + os.sep, above + chr(ord(os.sep) + 1)),
+                )
+                while batch := names.fetchmany(1000):
+                    gone = [row for row in batch if not os.path.lexists(path_of(row[0]))]
+                    removed += len(gone)
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany("DELETE FROM pictures WHERE path = ?", gone)
+                    self._connection.execute("COMMIT")
+        return removed
+
+
+def stored_name(path: str | os.PathLike[str]) -> str:
+    r"""A path as text that any SQLite tool can show.
+
+    Bytes that are not UTF-8 become ``\xNN``. So that this can be undone, a backslash that happens
+    to stand before an x and two hexadecimal digits becomes ``\x5c``.
+
+    >>> stored_name(os.fsdecode(b"caf\xe9.jpg"))
+    'caf\\xe9.jpg'
+    """
+    name = os.fspath(path)
+    if "\\" in name:
+        name = re.sub(r"\\(?=x[0-9a-f]{2})", r"\\x5c", name)
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def path_of(name: str) -> str:
+    r"""The path that `stored_name` made a name of.
+
+    >>> os.fsencode(path_of("caf\\xe9.jpg"))
+    b'caf\xe9.jpg'
+    """
+    if "\\" not in name:
+        return name
+    escape = re.compile(rb"\\x([0-9a-f]{2})")
+    return os.fsdecode(escape.sub(lambda m: bytes.fromhex(m[1].decode()), name.encode()))
+
+
+def _open_to_read(db: Path) -> sqlite3.Connection:
+    if not db.is_file():
+        raise StoreError(f"{db}: there is no such file; make it with: python -m edge_app scan")
+    address = f"{db.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
+    try:
+        _check_kind(connection, db)
+    except sqlite3.OperationalError:
+        # In a folder that cannot be written SQLite cannot make the files it shares with writers.
+        connection.close()
+        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        _check_kind(connection, db)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the table where there is none, also when another scan does the same right now."""
+    if _check_kind(connection, path) != SCHEMA_VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        if _check_kind(connection, path) != SCHEMA_VERSION:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: cannot be used as a database ({error})") from None
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # SQLite itself does not wait here
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
-def _name(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, 0 for an empty file; raises `StoreError` for what is not ours."""
+    # Tables first: who makes them sets the version in the same transaction.
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION and (version or tables):
+        raise StoreError(f"{path}: is a database of another kind; give --db another name")
+    return version
+
+
+@contextlib.contextmanager
+def _store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason = str(error)
+        if "locked" in reason:
+            raise StoreBusyError(f"{path}: another program holds it locked") from None
+        if "full" in reason:
+            raise StoreBusyError(f"{path}: the disk is full") from None
+        if not Path(path).absolute().parent.is_dir():
+            raise StoreError(f"{path}: there is no folder {Path(path).parent}") from None
+        if "readonly" in reason or "unable to open" in reason:
+            raise StoreError(f"{path}: it or its folder may not be written") from None
+        raise StoreError(f"{path}: cannot be used as a database ({reason})") from None

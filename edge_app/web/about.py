@@ -1,41 +1,59 @@
-"""The About tab: what the model file and its evaluation say, never repeated here."""
+"""The About tab: what the model file, its evaluation and its card say, never repeated here."""
 
 from __future__ import annotations
 
 import html
 import json
+import re
+from pathlib import Path
 
 from edge_app.classifier import ModelInfo
-from edge_app.web.texts import text
+from edge_app.web import cards
+from edge_app.web.texts import percent, text
 
 
 def about(language: str, info: ModelInfo) -> str:
     """The essentials of the model card, as HTML.
 
-    The figures come from ``evaluation/evaluation.json`` beside the model, if it is of this file.
+    The figures come from ``evaluation/evaluation.json`` beside the model, if it is of this file,
+    and the known failures from ``README.md`` beside it.
     """
 
     def say(key: str, **values: object) -> str:
         return html.escape(text(language, key, **values))
 
+    figures = _figures(language, say, info)
+    return (
+        f'<div class="about">{figures}'
+        f"<section><h2>{say('about_limits')}</h2><p>{say('about_limits_text')}</p>"
+        f"{_failures(say, info.path.parent) if figures else ''}</section>"
+        f"<section><h2>{say('about_model')}</h2><p>{' '.join(_model(language, say, info))}</p>"
+        f'<p class="took">SHA-256 <code>{info.sha256}</code></p></section>'
+        f"<section><h2>{say('about_privacy')}</h2><p>{say('about_privacy_text')}</p></section></div>"
+    )
+
+
+def _model(language: str, say, info: ModelInfo) -> list[str]:
     runs = say(
         "about_runs",
         name=info.metadata.name,
         version=info.metadata.version,
         size=info.size,
-        megabytes=f"{info.path.stat().st_size / 1e6:.1f}",
+        megabytes=cards.megabytes(language, info),
         runtime=info.runtime,
     )
-    threshold = say("threshold", threshold=f"{info.decision.threshold:g}")
-    return (
-        f'<div class="about"><section><h2>{say("about_model")}</h2><p>{runs}. {threshold}</p>'
-        f'<p class="took">SHA-256 <code>{info.sha256}</code></p></section>{_figures(say, info)}'
-        f"<section><h2>{say('about_limits')}</h2><p>{say('about_limits_text')}</p></section>"
-        f"<section><h2>{say('about_privacy')}</h2><p>{say('about_privacy_text')}</p></section></div>"
-    )
+    decision = info.decision
+    sentences = [
+        f"{runs}.",
+        say("threshold", threshold=percent(language, decision.threshold)),
+    ]
+    if decision.uncertain is not None:
+        low, high = (percent(language, score) for score in decision.uncertain)
+        sentences.append(say("band", low=low, high=high))
+    return sentences
 
 
-def _figures(say, info: ModelInfo) -> str:
+def _figures(language: str, say, info: ModelInfo) -> str:
     try:
         file = info.path.parent / "evaluation" / "evaluation.json"
         evaluation = json.loads(file.read_text(encoding="utf-8"))
@@ -43,6 +61,10 @@ def _figures(say, info: ModelInfo) -> str:
         return ""  # a model of the user's own
     if evaluation["sha256"] != info.sha256:
         return ""
+
+    def share(value: float, group: dict) -> str:
+        return percent(language, value) if group["pictures"] else "-"
+
     rows = []
     for name, result in evaluation["datasets"].items():
         wanted, other = (
@@ -50,10 +72,11 @@ def _figures(say, info: ModelInfo) -> str:
         )
         rows.append(
             f'<tr><th scope="row">{html.escape(name)}</th><td>{result["pictures"]}</td>'
-            f"<td>{result['accuracy']:.1%}</td><td>{_share(wanted['recall'], wanted)}</td>"
-            f"<td>{_share(1 - other['recall'], other)}</td></tr>"
+            f"<td>{percent(language, result['accuracy'])}</td>"
+            f"<td>{share(wanted['recall'], wanted)}</td>"
+            f"<td>{share(1 - other['recall'], other)}</td></tr>"
         )
-    heads = ("about_set", "about_pictures", "about_accuracy", "about_recall", "about_false")
+    heads = ("about_set", "pictures", "about_accuracy", "about_recall", "about_false")
     head = "".join(f'<th scope="col">{say(key)}</th>' for key in heads)
     return (
         f"<section><h2>{say('about_figures')}</h2><p>{say('about_figures_note')}</p>"
@@ -63,5 +86,21 @@ def _figures(say, info: ModelInfo) -> str:
     )
 
 
-def _share(value: float, group: dict) -> str:
-    return f"{value:.1%}" if group["pictures"] else "-"
+def _failures(say, folder: Path) -> str:
+    """The list under "Known failures" in the model card, folded; nothing where there is none."""
+    try:
+        card = (folder / "README.md").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    section = re.search(r"^## Known failures\n(.*?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    items = re.findall(r"^- (.*(?:\n  .*)*)", section.group(1), re.MULTILINE) if section else []
+    if not items:
+        return ""
+    listed = "".join(f"<li>{_plain(item)}</li>" for item in items)
+    return f'<details><summary>{say("about_card")}</summary><ul lang="en">{listed}</ul></details>'
+
+
+def _plain(markdown: str) -> str:
+    """A sentence of Markdown as HTML, its links and marks reduced to their text."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"\s+", " ", markdown))
+    return html.escape(re.sub(r"[`*]", "", text))

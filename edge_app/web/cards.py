@@ -11,33 +11,40 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from edge_app.classifier import ModelInfo
+from edge_app.live.decisions import Rule
 from edge_app.web.history import Entry
 from edge_app.web.pool import Answer, Pool
-from edge_app.web.texts import text
+from edge_app.web.texts import decimal, percent, text
 
 _CELL = 32
 """Pixels that a cell of the evidence map is drawn with before the browser stretches it."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+TIME_LINE = 60
+"""Scores that the time line has room for."""
 
 
 def result_card(language: str, pool: Pool, answer: Answer) -> str:
     """The answer for one picture: class, confidence, meaning, evidence, time."""
     say = _in(language)
     prediction = answer.prediction
-    percent = f"{prediction.confidence:.1%}"
+    name = f"{say('confidence')}: {say(prediction.label)}"
     took = say("took", ms=f"{answer.elapsed_ms:.0f}", model=pool.info.metadata.name)
     return (
-        f'<section class="result {_kind(pool, answer.shown)}" role="status">'
-        f'<p class="answer">{say(answer.shown)}</p>'
-        f"{_bar(say('confidence'), prediction.label, say, prediction.confidence, percent)}"
-        f'<p class="means">{say(_meaning(pool, answer.shown))}</p>'
+        f'<section class="result {answer.kind}">'
+        f'<p class="answer">{_icon(answer.kind)}{say(answer.shown)}</p>'
+        f"{_bar(name, prediction.confidence, percent(language, prediction.confidence))}"
+        f'<p class="means">{say("means_" + answer.kind)}</p>'
         f"{_evidence(say, answer)}"
-        f'<p class="took">{html.escape(took)}</p></section>'
+        f'<p class="took">{took}</p></section>'
     )
 
 
-def empty_card(language: str) -> str:
-    """What stands in the place of the answer before there is one."""
-    return f'<section class="result empty"><p>{_in(language)("empty")}</p></section>'
+def empty_card(language: str, key: str) -> str:
+    """What stands in the place of an answer before there is one."""
+    return f'<section class="result empty"><p>{_in(language)(key)}</p></section>'
 
 
 def gallery(language: str, entries: Sequence[Entry]) -> str:
@@ -46,9 +53,9 @@ def gallery(language: str, entries: Sequence[Entry]) -> str:
     if not entries:
         return f'<p class="nothing">{say("history_empty")}</p>'
     figures = "".join(
-        f'<li><figure class="{html.escape(entry.shown)}">'
+        f'<li><figure class="{entry.kind}">'
         f'<img src="{_data("image/webp", entry.thumbnail)}" alt="{html.escape(entry.name)}">'
-        f"<figcaption><b>{say(entry.shown)}</b> <span>{entry.confidence:.0%}</span>"
+        f"<figcaption><b>{say(entry.shown)}</b> <span>{percent(language, entry.confidence)}</span>"
         f"<small>{html.escape(entry.name)}</small></figcaption></figure></li>"
         for entry in entries
     )
@@ -88,7 +95,7 @@ def to_csv(entries: Sequence[Entry]) -> str:
     writer = csv.writer(table)
     writer.writerow(("file", "answer", "confidence", "smoking", "error"))
     for entry in entries:
-        name = f"'{entry.name}" if entry.name.startswith(("=", "+", "-", "@", "\t")) else entry.name
+        name = f"'{entry.name}" if entry.name.startswith(_FORMULA) else entry.name
         if entry.error:
             writer.writerow((name, "", "", "", entry.error))
         else:
@@ -97,52 +104,66 @@ def to_csv(entries: Sequence[Entry]) -> str:
     return table.getvalue()
 
 
-def live_card(language: str, pool: Pool, shown: str, score: float, scores: Sequence[float]) -> str:
+def live_card(language: str, pool: Pool, shown: str, scores: Sequence[float]) -> str:
     """The smoothed state with its time line.
 
     Args:
         shown: the label, or ``Uncertain``.
-        score: P(Smoking) of the last frame, smoothed, in [0, 1].
-        scores: the smoothed ones of the last frames, the newest last.
+        scores: P(Smoking) of the last frames, smoothed, in [0, 1], the newest last.
     """
     say = _in(language)
-    points = " ".join(f"{4 * x},{40 - 40 * y:.1f}" for x, y in enumerate(scores))
-    threshold = 40 - 40 * pool.info.decision.threshold
-    width = max(4 * (len(scores) - 1), 1)
+    kind, score = pool.kind(shown), scores[-1]
+    name = say("live_score")
     time_line = say("live_time", count=len(scores))
     return (
-        f'<section class="result {_kind(pool, shown)}">'
-        f'<p class="label">{say("live_state")}</p><p class="answer">{say(shown)}</p>'
-        f"{_bar('P', pool.info.decision.label, say, score, f'{score:.0%}')}"
-        f'<svg class="timeline" viewBox="0 0 {width} 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="{html.escape(time_line)}"><line x1="0" x2="{width}" y1="{threshold}" '
-        f'y2="{threshold}"/><polyline points="{points}"/></svg>'
-        f'<p class="took">{html.escape(time_line)}</p></section>'
+        f'<section class="result {kind}">'
+        f'<p class="label">{say("live_state")}</p>'
+        f'<p class="answer">{_icon(kind)}{say(shown)}</p>'
+        f"{_bar(name, score, percent(language, score))}"
+        f"{_time_line(Rule.of(pool.info.decision), scores, time_line)}"
+        f'<p class="took">{time_line}</p></section>'
     )
 
 
+def megabytes(language: str, info: ModelInfo) -> str:
+    """The size of the model file."""
+    return decimal(language, f"{info.path.stat().st_size / 1e6:.1f}")
+
+
 def _in(language: str):
-    return lambda key, **values: text(language, key, **values)
+    return lambda key, **values: html.escape(text(language, key, **values))
 
 
-def _kind(pool: Pool, shown: str) -> str:
-    if shown == "Uncertain":
-        return "unsure"
-    return "found" if shown == pool.info.decision.label else "clear"
-
-
-def _meaning(pool: Pool, shown: str) -> str:
-    kinds = {"unsure": "means_Uncertain", "found": "means_Smoking", "clear": "means_NotSmoking"}
-    return kinds[_kind(pool, shown)]
-
-
-def _bar(name: str, label: str, say, value: float, percent: str) -> str:
-    label = html.escape(say(label))
+def _icon(kind: str) -> str:
+    """A sign beside the colour, for those who do not see the colour."""
+    sign = {"found": "M12 7v6m0 3.5v.5", "clear": "m7.5 12.5 3 3 6-7", "unsure": "M8 12h8"}[kind]
     return (
-        f'<div class="number"><span>{name}: {label}</span><b>{percent}</b></div>'
-        f'<div class="bar" role="meter" aria-label="{name}: {label}" aria-valuemin="0" '
-        f'aria-valuemax="100" aria-valuenow="{100 * value:.0f}" aria-valuetext="{percent}">'
+        '<svg class="sign" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10"/>'
+        f'<path d="{sign}"/></svg>'
+    )
+
+
+def _bar(name: str, value: float, shown: str) -> str:
+    return (
+        f'<div class="number"><span>{name}</span><b>{shown}</b></div>'
+        f'<div class="bar" role="meter" aria-label="{name}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{100 * value:.0f}" aria-valuetext="{shown}">'
         f'<i style="width:{100 * value:.1f}%"></i></div>'
+    )
+
+
+def _time_line(rule: Rule, scores: Sequence[float], name: str) -> str:
+    """The scores from left to right, the newest at the right end, over the uncertain band."""
+    right = TIME_LINE - 1
+    points = " ".join(
+        f"{right - age},{1 - score:.3f}" for age, score in enumerate(reversed(scores))
+    )
+    oldest = right - len(scores) + 1
+    return (
+        f'<svg class="timeline" viewBox="0 0 {right} 1" preserveAspectRatio="none" role="img" '
+        f'aria-label="{name}"><rect class="band" y="{1 - rule.begin:g}" width="{right}" '
+        f'height="{rule.begin - rule.end:g}"/>'
+        f'<polygon points="{right},1 {points} {oldest},1"/><polyline points="{points}"/></svg>'
     )
 
 
@@ -155,9 +176,9 @@ def _evidence(say, answer: Answer) -> str:
     overlay = io.BytesIO()
     draw_evidence(evidence).save(overlay, "PNG")
     return (
-        f'<figure class="evidence"><img src="{_data("image/webp", buffer.getvalue())}" '
+        f'<figure class="evidence"><div><img src="{_data("image/webp", buffer.getvalue())}" '
         f'alt="{say("evidence_alt")}"><img class="map" alt="" '
-        f'src="{_data("image/png", overlay.getvalue())}">'
+        f'src="{_data("image/png", overlay.getvalue())}"></div>'
         f"<figcaption>{say('evidence_legend')}</figcaption></figure>"
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from edge_app.web.pool import Answer
 
+ALL = "all"
+"""The filter that lets every entry through."""
 MOST_ENTRIES = 50
 MOST_BYTES = 1_000_000
 """The oldest entries make room for the newest beyond either."""
@@ -17,14 +19,27 @@ _THUMBNAIL = 320
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture: its file's name, a WebP thumbnail, and what was said of it."""
+    """One picture: its file's name, and what was said of it, or why nothing was.
+
+    Attributes:
+        thumbnail: a WebP file, at most 320 pixels long.
+        shown, kind: as `edge_app.web.pool.Answer` has them.
+        confidence, smoking: as `edge_app.classifier.Prediction` has them.
+        error: a sentence for the visitor; empty where there is an answer.
+    """
 
     name: str
-    thumbnail: bytes
-    shown: str
-    confidence: float
-    smoking: float
+    thumbnail: bytes = b""
+    shown: str = ""
+    kind: str = ""
+    confidence: float = 0.0
+    smoking: float = 0.0
     error: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.thumbnail) + len(self.name)
 
 
 @dataclass
@@ -36,15 +51,15 @@ class History:
     def add(self, entry: Entry) -> None:
         """Keeps an entry; the oldest are forgotten beyond the limits."""
         self.entries.insert(0, entry)
-        while len(self.entries) > MOST_ENTRIES or self._bytes() > MOST_BYTES:
+        while (
+            len(self.entries) > MOST_ENTRIES
+            or sum(entry.size for entry in self.entries) > MOST_BYTES
+        ):
             self.entries.pop()
 
     def of(self, shown: str) -> list[Entry]:
-        """The entries with that answer; with all answers for ``all``."""
-        return [entry for entry in self.entries if shown in ("all", entry.shown)]
-
-    def _bytes(self) -> int:
-        return sum(len(entry.thumbnail) for entry in self.entries)
+        """The entries with that answer; with every answer for `ALL`."""
+        return [entry for entry in self.entries if shown in (ALL, entry.shown)]
 
 
 def make_entry(name: str, answer: Answer) -> Entry:
@@ -54,4 +69,11 @@ def make_entry(name: str, answer: Answer) -> Entry:
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=75, exif=b"", icc_profile=b"")
     prediction = answer.prediction
-    return Entry(name, buffer.getvalue(), answer.shown, prediction.confidence, prediction.smoking)
+    return Entry(
+        name,
+        buffer.getvalue(),
+        answer.shown,
+        answer.kind,
+        prediction.confidence,
+        prediction.smoking,
+    )

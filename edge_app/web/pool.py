@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import queue
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
-from edge_app.imaging import read_thumbnail
+from edge_app.imaging import read_pixels, read_thumbnail
 from edge_app.web.uploads import check_picture
+
+UNCERTAIN = "Uncertain"
+"""What people are given in place of a label where the model is often wrong."""
 
 PREVIEW = 640
 """Longer side of the picture under the evidence map, in pixels."""
@@ -23,29 +30,42 @@ class Answer:
 
     Attributes:
         prediction: what the model says.
-        shown: the label that people are given: that of the prediction, or ``Uncertain``.
+        shown: the label that people are given: that of the prediction, or `UNCERTAIN`.
+        kind: ``found``, ``clear`` or ``unsure``, whatever the model calls its labels.
         elapsed_ms: from the file to the prediction, in milliseconds.
         preview: the picture, upright, at most `PREVIEW` pixels long; None where not asked for.
     """
 
     prediction: Prediction
     shown: str
+    kind: str
     elapsed_ms: float
     preview: Image.Image | None = None
 
 
 class Pool:
-    """Interpreters of one model, as many as there are cores, four at most."""
+    """Interpreters of one model, as many as there are cores, four at most.
+
+    Attributes:
+        info: what the model is.
+        size: the number of interpreters.
+        visitors: how many visitors are served at once. One more than there are interpreters, as
+            somebody's large picture may be waiting for its turn to be decoded.
+    """
 
     def __init__(self, classifier: Classifier):
         self.info = classifier.info
         self.size = min(4, os.cpu_count() or 1)
+        self.visitors = self.size + 1
         self._free: queue.LifoQueue[Classifier] = queue.LifoQueue()
         self._free.put(classifier)
         for _ in range(self.size - 1):
             self._free.put(
                 Classifier(classifier.info.path, threshold=classifier.info.decision.threshold)
             )
+        # Pictures that take hundreds of MB, one at a time; always in the same thread, as the C
+        # library keeps what a thread has freed for that thread.
+        self._large = ThreadPoolExecutor(1, "large-pictures")
 
     def classify(self, source: str | bytes, preview: bool = True) -> Answer:
         """Classifies an uploaded file.
@@ -59,13 +79,29 @@ class Pool:
             edge_app.imaging.PictureError: it cannot be read.
         """
         start = time.perf_counter()
-        check_picture(source)
+        run = self._run_large if check_picture(source) else _run
+        prediction = self._classify_pixels(run(read_pixels, source, self.info.size))
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        picture = run(read_thumbnail, source, PREVIEW) if preview else None
+        shown = UNCERTAIN if prediction.uncertain else prediction.label
+        return Answer(prediction, shown, self.kind(shown), elapsed_ms, picture)
+
+    def kind(self, shown: str) -> str:
+        """``found``, ``clear`` or ``unsure`` for what people are given."""
+        if shown == UNCERTAIN:
+            return "unsure"
+        return "found" if shown == self.info.decision.label else "clear"
+
+    def _run_large(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._large.submit(function, *arguments).result()
+
+    def _classify_pixels(self, pixels: np.ndarray) -> Prediction:
         classifier = self._free.get()
         try:
-            prediction = classifier.classify(source)
+            return classifier.classify_pixels(pixels)
         finally:
             self._free.put(classifier)
-        elapsed_ms = (time.perf_counter() - start) * 1000
-        picture = read_thumbnail(source, PREVIEW) if preview else None
-        shown = "Uncertain" if prediction.uncertain else prediction.label
-        return Answer(prediction, shown, elapsed_ms, picture)
+
+
+def _run(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)

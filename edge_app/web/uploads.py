@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +19,11 @@ from edge_app.imaging import EXTENSIONS, PictureError
 MOST_MEGABYTES = 25
 """Of one picture."""
 MOST_MEGAPIXELS = 64
+"""Of one JPEG, which is decoded at a reduced scale."""
+MOST_MEGAPIXELS_IN_FULL = 32
+"""Of one picture in any other format, which takes up to 25 bytes a pixel while it is decoded."""
+LARGE_MEGAPIXELS = 12
+"""Beyond it, pictures that are decoded in full wait for each other."""
 MOST_PICTURES = 200
 """In one batch."""
 MOST_ZIP_MEGABYTES = 100
@@ -25,6 +32,18 @@ MOST_ZIP_MEGABYTES = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM", "AVIF")
 """What browsers and cameras make. Pillow also knows formats that start other programs."""
 _NOT_A_PICTURE = "is no picture in a known format"
+
+_MOST_SCANS = 100
+"""Of a progressive JPEG. Cameras and programs write about ten; each takes a pass over the picture,
+and a small file can hold a hundred thousand."""
+_START_OF_SCAN = b"\xff\xda"
+
+_MOST_READ = 2_000_000
+"""Bytes that are read from a ZIP file at a time, its directory among them: some 40,000 names."""
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""Those that zipfile unpacks piece by piece. bzip2 and LZMA may give gigabytes for one piece."""
+_MOST_NAME = 200
+"""Characters that are kept of a name inside a ZIP file; its end says more than its folders."""
 
 
 class LimitError(ValueError):
@@ -65,11 +84,32 @@ def only_uploads(component: gr.components.Component) -> gr.components.Component:
     return component
 
 
-def check_picture(source: str | bytes) -> None:
+def remove_abandoned(folder: Path, seconds: float) -> None:
+    """Deletes what uploads that were broken off have left, which Gradio does not know of.
+
+    Args:
+        folder: the folder of uploads.
+        seconds: files that have not grown for so long are abandoned.
+    """
+    before = time.time() - seconds
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # it grows again, or somebody else was faster
+            if path.stat().st_mtime > before:
+                continue
+            if path.is_dir():
+                path.rmdir()  # of an upload whose file was deleted; one with a file stays
+            else:
+                path.unlink()
+
+
+def check_picture(source: str | bytes) -> bool:
     """Looks at a picture's header alone.
 
     Args:
         source: a path, or the bytes of a picture file.
+
+    Returns:
+        Whether decoding it takes hundreds of megabytes.
 
     Raises:
         LimitError: it is larger than the limits.
@@ -85,13 +125,21 @@ def check_picture(source: str | bytes) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=_FORMATS) as image:
-                pixels = image.width * image.height
+                megapixels = image.width * image.height / 1e6
+                is_jpeg = image.format in ("JPEG", "MPO")
     except Image.DecompressionBombError:
         raise LimitError("error_pixels") from None
     except Exception:  # decoders report damage with any kind of exception
         raise PictureError(_NOT_A_PICTURE) from None
-    if pixels > MOST_MEGAPIXELS * 1_000_000:
+    if is_jpeg:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if content.count(_START_OF_SCAN) > _MOST_SCANS:
+            raise LimitError("error_scans")
+    if megapixels > MOST_MEGAPIXELS:
         raise LimitError("error_pixels")
+    if not is_jpeg and megapixels > MOST_MEGAPIXELS_IN_FULL:
+        raise LimitError("error_pixels_full")
+    return not is_jpeg and megapixels > LARGE_MEGAPIXELS
 
 
 def unpack(path: str) -> Iterator[tuple[str, str | bytes]]:
@@ -99,26 +147,47 @@ def unpack(path: str) -> Iterator[tuple[str, str | bytes]]:
 
     Members are read one at a time and never beyond the limit of one picture, whatever their
     headers claim, and nothing is written to disk. One that is larger comes one byte longer than
-    the limit, so that `check_picture` says so.
+    the limit, so that `check_picture` says so. A ZIP inside a ZIP is not looked into.
 
     Raises:
-        LimitError: the ZIP is damaged or protected by a password.
+        LimitError: the ZIP is damaged, protected by a password, packed in a way that is not
+            read, or holds too many names.
     """
     if not zipfile.is_zipfile(path):
         yield Path(path).name, path
         return
-    most = MOST_MEGABYTES * 1_000_000 + 1
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _PatientFile(path) as file, zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 name = PurePosixPath(member.filename)
                 hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
                 if member.is_dir() or hidden or name.suffix.lower() not in EXTENSIONS:
                     continue
-                with archive.open(member) as file:
-                    content = file.read(most)
-                yield str(name), content
+                if member.compress_type not in _COMPRESSIONS:
+                    raise LimitError("error_zip")
+                yield str(name)[-_MOST_NAME:], _read(archive, member)
+    except LimitError:
+        raise
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError):
         raise LimitError("error_zip") from None
-    except Exception as error:  # zlib, lzma and bz2 each have their own
+    except Exception as error:  # zlib has its own
         raise LimitError("error_zip") from error
+
+
+class _PatientFile(io.FileIO):
+    """A file that refuses to be read in large pieces, whatever its own headers ask for."""
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MOST_READ:
+            raise LimitError("error_zip_names")
+        return super().read(size)
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The content of a member, cut one byte beyond the limit of a picture."""
+    content = bytearray()
+    most = MOST_MEGABYTES * 1_000_000 + 1
+    with archive.open(member) as file:
+        while piece := file.read(min(1_000_000, most - len(content))):
+            content += piece
+    return bytes(content)

@@ -1,0 +1,131 @@
+"""Copies pictures into a folder. Never moves, deletes or overwrites anything."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tqdm import tqdm
+
+from edge_app.export.originals import OriginalError, check_original, read_original
+from edge_app.export.results import name_of
+from edge_app.files import is_remote, printable
+from edge_app.scan.store import Row
+
+_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+"""What a file system says that has no hard links, or none to another disk."""
+
+
+class CopyError(Exception):
+    """The folder cannot be written to; the message names it and the reason."""
+
+
+@dataclass
+class CopySummary:
+    """What became of the pictures: how many were copied, hard-linked, there already, missing."""
+
+    copied: int = 0
+    linked: int = 0
+    present: int = 0
+    missing: int = 0
+
+    def text(self) -> str:
+        """The summary for people."""
+        parts = [f"{self.copied} copied"]
+        parts += [f"{self.linked} hard-linked"] if self.linked else []
+        parts += [f"{self.present} there already"] if self.present else []
+        parts += [f"{self.missing} missing"] if self.missing else []
+        return ", ".join(parts)
+
+
+def copy_pictures(rows: Iterable[Row], folder: Path, hard_link: bool = False) -> CopySummary:
+    """Copies the pictures of these rows into one folder, with a progress bar on a terminal.
+
+    A name that is taken by another picture gets a number: ``a.jpg``, ``a-2.jpg``. One that is
+    there already with the same content is left alone, so that the same call can be made again.
+    Each file appears whole or not at all. What is missing is named on the error stream.
+
+    Args:
+        rows: whose pictures to copy.
+        folder: made where there is none.
+        hard_link: link in place of copying where the file system can; a link takes no room, but
+            a program that writes into it changes the original too.
+
+    Raises:
+        CopyError: the folder cannot be made or written to.
+    """
+    summary = CopySummary()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in tqdm(rows, desc="Copying", unit="picture", disable=None):
+            try:
+                _copy(row, folder, hard_link, summary)
+            except OriginalError as error:
+                summary.missing += 1
+                tqdm.write(f"{printable(name_of(row))}: {error}", file=sys.stderr)
+    except OSError as error:
+        raise CopyError(f"{folder}: cannot be written to ({error.strerror or error})") from None
+    return summary
+
+
+def _copy(row: Row, folder: Path, hard_link: bool, summary: CopySummary) -> None:
+    base = posixpath.basename(row.path) if is_remote(row.path) else os.path.basename(row.path)
+    stem, ending = os.path.splitext(base)
+    check_original(row.path)
+    for number in count(1):
+        target = folder / (f"{stem}-{number}{ending}" if number > 1 else base)
+        if os.path.lexists(target):
+            if _same_content(row, target):
+                summary.present += 1
+                return
+            continue
+        try:
+            if hard_link and not is_remote(row.path) and _link(os.path.realpath(row.path), target):
+                summary.linked += 1
+            else:
+                _copy_whole(row, target)
+                summary.copied += 1
+            return
+        except FileExistsError:  # another program took the name just now
+            continue
+
+
+def _copy_whole(row: Row, target: Path) -> None:
+    partial = target.with_name(f".copy-{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            for block in read_original(row.path):
+                file.write(block)
+        os.utime(partial, ns=(row.modified_ns, row.modified_ns))
+        if not _link(partial, target):  # a link, unlike a rename, never overwrites
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "is there already", str(target))
+            os.rename(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _same_content(row: Row, target: Path) -> bool:
+    if not target.is_file():
+        return False
+    if not is_remote(row.path) and os.path.samefile(row.path, target):
+        return True
+    with open(target, "rb") as file:
+        same = all(file.read(len(block)) == block for block in read_original(row.path))
+        return same and not file.read(1)
+
+
+def _link(source: str | Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True

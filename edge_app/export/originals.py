@@ -1,0 +1,74 @@
+"""The pictures that a result speaks of, on this machine or in an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import IO
+
+from edge_app.files import is_remote, printable
+
+_BLOCK = 1 << 20
+
+
+class OriginalError(Exception):
+    """A picture cannot be had now. The message is one line: what is wrong, without the name."""
+
+
+def check_original(path: str | os.PathLike[str]) -> None:
+    """Makes sure that a picture can be opened.
+
+    Raises:
+        OriginalError: it is gone, may not be read, or its file system cannot be reached.
+    """
+    with _original_errors(), _open(path):
+        pass
+
+
+def read_original(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Reads a picture's bytes, in blocks of 1 MiB.
+
+    Raises:
+        OriginalError: as `check_original`, or it fails on the way.
+    """
+    with _original_errors():
+        file = _open(path)
+    with file:
+        while True:
+            with _original_errors():
+                block = file.read(_BLOCK)
+            if not block:
+                return
+            yield block
+
+
+@contextlib.contextmanager
+def _original_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise OriginalError("there is no such file any more") from None
+    except (OSError, ValueError) as error:  # pyarrow: a ValueError for an unknown scheme
+        reason = getattr(error, "strerror", None) or printable(str(error))
+        raise OriginalError(f"cannot be read ({reason})") from None
+
+
+def _open(path: str | os.PathLike[str]) -> IO[bytes]:
+    if is_remote(path):
+        return _open_remote(str(path))
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+        raise OriginalError("is no ordinary file any more")
+    return open(path, "rb")
+
+
+def _open_remote(address: str) -> IO[bytes]:
+    try:
+        from pyarrow import fs
+    except ImportError:
+        raise OriginalError(
+            "is not on this machine; to reach it: pip install -r requirements-ray.txt"
+        ) from None
+    filesystem, name = fs.FileSystem.from_uri(address)
+    return filesystem.open_input_file(name)

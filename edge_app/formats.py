@@ -1,0 +1,64 @@
+"""Which files are pictures: told by their first bytes, not by their names."""
+
+from __future__ import annotations
+
+HEAD_BYTES = 64
+"""As many of a file's first bytes as `sniff` looks at."""
+
+EXTENSIONS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("avif", "bmp", "gif", "heic", "heif", "hif", "jfif", "jpe"),
+        *("jpeg", "jpg", "png", "tif", "tiff", "webp"),
+    )
+)
+"""Endings that promise a picture: a file with one that holds none is worth a word."""
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),  # BigTIFF
+    (b"MM\0+", "TIFF"),
+)
+_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})  # their sizes in bytes
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+def sniff(head: bytes) -> str | None:
+    """Tells a picture's format, by Pillow's name for it.
+
+    Args:
+        head: the file's first `HEAD_BYTES` bytes, or all of it.
+
+    Returns:
+        ``JPEG``, ``PNG``, ``WEBP``, ``AVIF``, ``HEIF``, ``TIFF``, ``BMP`` or ``GIF``; None for
+        everything else.
+
+    >>> sniff(b"\\xff\\xd8\\xff\\xe0")
+    'JPEG'
+    """
+    for magic, form in _MAGIC:
+        if head.startswith(magic):
+            return form
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _sniff_brands(head)
+    # "BM" alone begins many a text.
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    return None
+
+
+def _sniff_brands(head: bytes) -> str | None:
+    """Tells AVIF and HEIF from videos, which are the same kind of container."""
+    box = head[: int.from_bytes(head[:4], "big")]
+    brands = {box[8:12], *(box[place : place + 4] for place in range(16, len(box), 4))}
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIF" if brands & _HEIF_BRANDS else None

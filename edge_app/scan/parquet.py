@@ -1,0 +1,137 @@
+"""Scan results as a folder of Parquet files, for scans past one machine.
+
+A folder holds one file for each batch of pictures, named after the run and the number of the batch
+in it: a batch that is done again, since its worker died, overwrites its own file. The columns are
+those of the SQLite file. Where several runs wrote of the same picture, the latest holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from edge_app.files import is_remote
+from edge_app.scan.store import Row, StoreError, path_of, stored_name
+
+SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("modified_ns", pa.int64(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("smoking", pa.float64()),
+        pa.field("threshold", pa.float64(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("scanned_at", pa.string(), nullable=False),
+    ]
+)
+_APPEARS_WHOLE = ("s3", "gcs", "abfs")
+"""File systems on which a file is not there before it is closed; on others it is renamed."""
+
+
+def open_filesystem(place: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
+    """The file system that an address or a path belongs to, and the path on it.
+
+    Raises:
+        StoreError: there is no such kind of file system, or it cannot be reached.
+    """
+    if not is_remote(place):
+        return fs.LocalFileSystem(), os.path.abspath(place)
+    try:
+        return fs.FileSystem.from_uri(place)
+    except (ValueError, OSError) as error:
+        raise StoreError(f"{place}: {error}") from None
+
+
+def write_part(folder: str, run: str, batch: int, rows: Sequence[Row]) -> None:
+    """Writes the results of one batch: the file appears whole or not at all.
+
+    Args:
+        folder: a path or an address; made where there is none.
+        run: name of the run; later runs have names that sort after it.
+        batch: number of the batch in the run.
+        rows: the results.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    filesystem, base = open_filesystem(folder)
+    name = f"{run}-{batch:06d}.parquet"
+    records = [{**dataclasses.asdict(row), "path": _stored(row.path)} for row in rows]
+    table = pa.Table.from_pylist(records, SCHEMA)
+    filesystem.create_dir(base, recursive=True)
+    whole = posixpath.join(base, name)
+    if filesystem.type_name in _APPEARS_WHOLE:
+        pq.write_table(table, whole, filesystem=filesystem, compression="zstd")
+        return
+    partial = posixpath.join(base, f".{name}.{os.getpid()}.partial")
+    pq.write_table(table, partial, filesystem=filesystem, compression="zstd")
+    filesystem.move(partial, whole)
+
+
+def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) -> Iterator[Row]:
+    """Reads a folder of results, a row at a time, one row a picture.
+
+    The path of a picture that is not on a file system of this machine is its address, a ``str``.
+
+    Args:
+        folder: a path or an address.
+        may_be_empty: whether a folder without results, or none, is fine.
+
+    Raises:
+        StoreError: there are no results, or a file is damaged.
+    """
+    filesystem, base = open_filesystem(folder)
+    parts = _parts(filesystem, base)
+    if not parts and not may_be_empty:
+        raise StoreError(
+            f"{folder}: holds no results; make them with: python -m edge_app scan --engine ray"
+        )
+    several_runs = len({_run_of(part) for part in parts}) > 1
+    seen: set[str] = set()  # stays empty for one run, so that memory does not grow with it
+    for part in parts:
+        for name, *rest in _read_part(filesystem, part):
+            if several_runs:
+                if name in seen:
+                    continue
+                seen.add(name)
+            yield Row(name if is_remote(name) else Path(path_of(name)), *rest)
+
+
+def _parts(filesystem: fs.FileSystem, base: str) -> list[str]:
+    """The files of a folder: the latest run first, each in the order of its batches."""
+    try:
+        entries = filesystem.get_file_info(fs.FileSelector(base, allow_not_found=True))
+    except OSError as error:
+        raise StoreError(f"{base}: cannot be listed ({error})") from None
+    parts = sorted(
+        entry.path
+        for entry in entries
+        if entry.base_name.endswith(".parquet") and not entry.base_name.startswith(".")
+    )
+    return sorted(parts, key=_run_of, reverse=True)
+
+
+def _run_of(part: str) -> str:
+    return posixpath.basename(part).rpartition("-")[0]
+
+
+def _read_part(filesystem: fs.FileSystem, part: str) -> Iterator[tuple]:
+    try:
+        with filesystem.open_input_file(part) as file:
+            for batch in pq.ParquetFile(file).iter_batches(columns=SCHEMA.names):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{part}: is no result of a scan, or is damaged ({error})") from None
+
+
+def _stored(path: str | os.PathLike[str]) -> str:
+    return str(path) if is_remote(path) else stored_name(path)

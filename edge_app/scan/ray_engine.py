@@ -1,0 +1,359 @@
+"""The same scan on a Ray cluster: pictures of a tree or an object store into Parquet files.
+
+The driver lists the pictures and cuts the list into batches of about equal bytes. Each actor of a
+Ray Data pipeline holds one interpreter of one thread, reads the pictures of its batch itself, and
+writes the results as one file. Only names and counts travel between processes, never pictures.
+
+An actor that dies is started again, and its batch done again into the same file, so that every
+picture is there exactly once. Nothing else imports ``ray``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+from tqdm import tqdm
+
+from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.files import is_remote
+from edge_app.imaging import EXTENSIONS, PictureError, find_pictures
+from edge_app.runtime import native_messages_to
+from edge_app.scan.parquet import open_filesystem, read_parquet, write_part
+from edge_app.scan.store import FileState, Row, StoreError
+
+# Read when ray is imported. Nothing is sent anywhere; its core is silent but for what ends it.
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+import ray
+import ray.data
+
+_BATCH_BYTES = 1 << 30
+_BATCH_PICTURES = 2000
+"""A batch is at most this much: about 10 seconds of work, which is lost when a worker dies."""
+
+_BATCHES_PER_WORKER = 8
+"""At least so many, so that no worker is idle for long at the end of a small scan."""
+
+_TRIES = 4
+"""Of a batch whose worker dies, so that a picture that kills it cannot do so for ever."""
+
+_READERS = 8
+"""Downloads at once in a worker, to hide the waiting for an object store."""
+
+_MODEL = "model.tflite"  # in the folder that a worker starts in
+
+_LARGEST_DOWNLOAD = 256_000_000  # bytes
+
+
+@dataclass
+class RaySummary:
+    """What a scan by Ray did.
+
+    Attributes:
+        out: where the results are.
+        labels: the label looked for, and the other one.
+        scanned: pictures classified in this run.
+        smoking: how many of those have the label looked for.
+        unreadable: files that could not be read in this run.
+        unchanged: pictures left alone, since their result was there already.
+        undone: pictures of batches whose worker died every time.
+        workers: actors.
+        seconds: how long it took, with the listing, without the start of Ray.
+        interrupted: whether it was stopped before the end.
+    """
+
+    out: str
+    labels: tuple[str, str]
+    scanned: int = 0
+    smoking: int = 0
+    unreadable: int = 0
+    unchanged: int = 0
+    undone: int = 0
+    workers: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def text(self) -> str:
+        """The summary for people."""
+        rate = self.scanned / self.seconds if self.seconds else 0.0
+        text = (
+            f"{self.scanned} pictures scanned in {self.seconds:.1f} s ({rate:.0f} a second, "
+            f"{self.workers} workers): "
+            f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}\n"
+            f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
+        )
+        if self.undone:
+            text += f"{self.undone} not done: their worker died {_TRIES} times; run it again\n"
+        return text + f"Results: {self.out}"
+
+
+@dataclass(frozen=True)
+class _Listed:
+    path: str  # as the file system knows it, or an address
+    size: int  # bytes
+    modified_ns: int
+
+
+def run_ray_scan(
+    sources: Sequence[str],
+    out: str,
+    info: ModelInfo,
+    address: str | None = None,
+    workers: int | None = None,
+) -> RaySummary:
+    """Scans trees or object stores into a folder of Parquet files, with a progress bar.
+
+    Pictures whose result is there already, by the same model and threshold, are left alone.
+    Ctrl-C ends it cleanly: what was done is kept.
+
+    Args:
+        sources: folders that all nodes see under the same path, or addresses (``s3://...``).
+        out: a folder that all nodes see under the same path, or an address.
+        info: of the classifier to use.
+        address: of a Ray cluster; None starts Ray on this machine and stops it at the end.
+        workers: actors; None for one a core of the cluster.
+
+    Raises:
+        edge_app.scan.StoreError: a source or the results cannot be used.
+        ConnectionError: there is no cluster at the address.
+    """
+    summary = RaySummary(out, (info.decision.label, info.other_label))
+    out = out if is_remote(out) else os.path.abspath(out)
+    open_filesystem(out)
+    with _cluster(address, workers, info):
+        summary.workers = workers or int(ray.cluster_resources().get("CPU", 1))
+        start = time.monotonic()
+        try:
+            todo = list(_not_done(_list_all(sources), out, info, summary))
+            _run(todo, out, info, summary)
+        except KeyboardInterrupt:
+            summary.interrupted = True
+        summary.seconds = time.monotonic() - start
+    return summary
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Iterator[None]:
+    """Connects to Ray, or starts it on this machine; lets go of it at the end."""
+    if address:
+        _check_address(address)
+        options = {"address": address}
+    else:  # names and counts need next to no memory
+        options = {
+            "address": "local",
+            "num_cpus": workers or os.cpu_count() or 1,
+            "include_dashboard": False,
+            "object_store_memory": 128 << 20,
+        }
+    with tempfile.TemporaryDirectory() as temporary:
+        # What a node needs beside the installed packages; Ray takes it there.
+        app = Path(__file__).parent.parent
+        hidden = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(app, Path(temporary, app.name), ignore=hidden)
+        shutil.copy(info.path, Path(temporary, _MODEL))
+        with native_messages_to(os.devnull):  # its core says at which level it logs
+            ray.init(
+                **options,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": temporary},
+            )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Ray itself waits for minutes where nobody answers, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # "auto" and its like
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"{address}: no Ray cluster answers there ({error.strerror or error})"
+        ) from None
+
+
+def _list_all(sources: Sequence[str]) -> Iterator[_Listed]:
+    for source in sources:
+        if is_remote(source):
+            yield from _list_remote(source)
+        else:
+            for path in find_pictures(os.path.abspath(source)):
+                state = FileState.of(path)
+                yield _Listed(os.fspath(path), state.size, state.modified_ns)
+
+
+def _list_remote(source: str) -> Iterator[_Listed]:
+    filesystem, base = open_filesystem(source)
+    scheme = source.partition("://")[0]
+    try:
+        found = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
+    except OSError as error:
+        raise StoreError(f"{source}: cannot be listed ({error})") from None
+    for entry in sorted(found, key=lambda entry: entry.path):
+        hidden = any(part.startswith(".") for part in entry.path[len(base) :].split("/"))
+        if entry.is_file and not hidden and f".{entry.extension.lower()}" in EXTENSIONS:
+            yield _Listed(f"{scheme}://{entry.path}", entry.size or 0, entry.mtime_ns or 0)
+
+
+def _not_done(
+    listed: Iterable[_Listed], out: str, info: ModelInfo, summary: RaySummary
+) -> Iterator[_Listed]:
+    rule = (info.sha256, info.decision.threshold)
+    done = {
+        os.fspath(row.path): (row.size, row.modified_ns)
+        for row in read_parquet(out, may_be_empty=True)
+        if row.error is None and (row.model, row.threshold) == rule
+    }
+    for picture in listed:
+        if done.get(picture.path) == (picture.size, picture.modified_ns):
+            summary.unchanged += 1
+        else:
+            yield picture
+
+
+def _run(todo: Sequence[_Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
+    if not todo:
+        return
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    batches = _batches(todo, summary.workers)
+    run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
+    with warnings.catch_warnings():
+        # The limit of retries has no other place yet; requirements-ray.txt stops before it goes.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args")
+        results = ray.data.from_items(batches, override_num_blocks=len(batches)).map(
+            _Worker,
+            fn_constructor_args=(info.decision.threshold, out, run),
+            compute=ray.data.ActorPoolStrategy(size=summary.workers),
+            num_cpus=1,
+            max_restarts=-1,
+            max_task_retries=_TRIES - 1,
+        )
+    with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
+        for counts in results.iter_rows():
+            summary.scanned += counts["scanned"]
+            summary.smoking += counts["smoking"]
+            summary.unreadable += counts["unreadable"]
+            bar.set_postfix(smoking=summary.smoking, unreadable=summary.unreadable, refresh=False)
+            bar.update(counts["scanned"] + counts["unreadable"])
+    summary.undone = len(todo) - summary.scanned - summary.unreadable
+
+
+def _batches(pictures: Sequence[_Listed], workers: int) -> list[dict[str, object]]:
+    """Cuts the list where a batch has enough bytes or pictures."""
+    parts = workers * _BATCHES_PER_WORKER
+    most_bytes = min(_BATCH_BYTES, sum(picture.size for picture in pictures) // parts + 1)
+    most_pictures = min(_BATCH_PICTURES, len(pictures) // parts + 1)
+    cut: list[list[_Listed]] = [[]]
+    size = 0
+    for picture in pictures:
+        if cut[-1] and (size + picture.size > most_bytes or len(cut[-1]) >= most_pictures):
+            cut.append([])
+            size = 0
+        cut[-1].append(picture)
+        size += picture.size
+    return [
+        {
+            "batch": number,
+            "paths": [os.fsencode(picture.path) for picture in part],
+            "sizes": [picture.size for picture in part],
+            "modified_ns": [picture.modified_ns for picture in part],
+        }
+        for number, part in enumerate(cut)
+    ]
+
+
+class _Worker:
+    """Classifies batches; Ray makes one in each actor."""
+
+    def __init__(self, threshold: float, out: str, run: str):
+        self._classifier = Classifier(_MODEL, threshold=threshold)
+        self._out, self._run = out, run
+
+    def __call__(self, batch: dict) -> dict[str, int]:
+        info = self._classifier.info
+        paths = [os.fsdecode(path) for path in batch["paths"]]
+        rows = []
+        for path, size, modified_ns, result in zip(
+            paths, batch["sizes"], batch["modified_ns"], self._classify_all(paths), strict=True
+        ):
+            found = isinstance(result, Prediction)
+            rows.append(
+                Row(
+                    path=path if is_remote(path) else Path(path),
+                    size=int(size),
+                    modified_ns=int(modified_ns),
+                    label=result.label if found else None,
+                    smoking=result.smoking if found else None,
+                    threshold=info.decision.threshold,
+                    model=info.sha256,
+                    error=None if found else str(result),
+                    scanned_at=datetime.datetime.now(datetime.timezone.utc).isoformat(
+                        timespec="milliseconds"
+                    ),
+                )
+            )
+        write_part(self._out, self._run, int(batch["batch"]), rows)
+        return {
+            "scanned": sum(row.error is None for row in rows),
+            "smoking": sum(row.label == info.decision.label for row in rows),
+            "unreadable": sum(row.error is not None for row in rows),
+        }
+
+    def _classify_all(self, paths: Sequence[str]) -> Iterator[Prediction | PictureError]:
+        for source in _sources(paths):
+            try:
+                if isinstance(source, PictureError):
+                    raise source
+                yield self._classifier.classify(source)
+            except PictureError as error:
+                yield error
+
+
+def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:
+    """What the classifier reads: paths as they are, objects downloaded a few ahead, in order."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        ahead: deque = deque()
+        for path in paths:
+            ahead.append(pool.submit(_download, path) if is_remote(path) else path)
+            if len(ahead) == _READERS:
+                yield _value(ahead.popleft())
+        yield from map(_value, ahead)
+
+
+def _value(source: object) -> str | bytes | PictureError:
+    return source if isinstance(source, str) else source.result()
+
+
+def _download(address: str) -> bytes | PictureError:
+    filesystem, name = open_filesystem(address)
+    try:
+        with filesystem.open_input_file(name) as file:
+            if file.size() > _LARGEST_DOWNLOAD:
+                return PictureError(f"is too large: {file.size()} bytes")
+            return file.read()
+    except FileNotFoundError:
+        return PictureError("there is no such file")
+    except OSError as error:
+        return PictureError(f"cannot be read ({str(error).splitlines()[0]})")

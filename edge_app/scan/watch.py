@@ -1,0 +1,215 @@
+"""Goes on with files as they arrive in folders that are watched."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_app.classifier import ModelInfo
+from edge_app.imaging import PictureError
+from edge_app.scan.scanner import Scan
+from edge_app.scan.store import FileState
+from edge_app.scan.summary import Summary
+from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk, walk_again
+from edge_app.scan.workers import Done
+
+_QUIET_SECONDS = 0.5
+"""A file that was closed after writing is taken for whole when nothing happens for so long."""
+_STABLE_SECONDS = 2.0
+"""The same for one that nobody was seen to close."""
+_GIVE_UP_SECONDS = 30.0
+"""One that cannot be read is tried again until it was left alone for so long."""
+_TICK_SECONDS = 0.2
+
+
+class WatchError(Exception):
+    """The folders cannot be watched; the message says what to do."""
+
+
+def run_watch(
+    folders: Sequence[str | os.PathLike[str]],
+    db: Path,
+    info: ModelInfo,
+    workers: int | None = None,
+    *,
+    selection: Selection | None = None,
+    rescan: bool = False,
+    prune: bool = False,
+    on_result: Callable[[Done], None] = lambda done: None,
+) -> Summary:
+    """As `edge_app.scan.run_scan`, and then goes on with what arrives until Ctrl-C.
+
+    Args:
+        folders: the folders, with all that is below them.
+        db: the SQLite file; made where there is none.
+        info: of the classifier to use.
+        workers: threads, each with an interpreter of its own; None for one a core.
+        selection: which files are scanned; None for all pictures that are not hidden.
+        rescan: classify at the start also those whose result is there.
+        prune: remove the results of files that are no longer there, also when they go later.
+        on_result: called with the result of each file that arrives.
+
+    Raises:
+        edge_app.scan.StoreError: the database cannot be used.
+        WatchError: the folders cannot be watched.
+    """
+    roots = resolve_roots(folders)
+    selection = selection or Selection()
+    arrivals = Arrivals(roots, selection)
+
+    watching = False
+
+    def is_final(done: Done) -> bool:
+        if arrivals.may_still_grow(done):
+            return False
+        if watching:
+            on_result(done)
+        return True
+
+    # First watch, then walk: what arrives in between is seen twice, which costs nothing.
+    with arrivals, Scan(db, info, workers, on_result=is_final) as scan:
+        try:
+            scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
+            if prune:
+                scan.summary.pruned += scan.store.prune(roots)
+            scan.progress.say("Watching for new pictures; Ctrl-C ends it.")
+            watching = True
+            while True:
+                whole = list(arrivals.take_whole())
+                if whole:
+                    scan.run(whole)
+                gone = arrivals.take_gone()
+                if prune and gone:
+                    scan.summary.pruned += scan.store.prune(gone)
+                scan.keep_up()
+                time.sleep(_TICK_SECONDS)
+        except KeyboardInterrupt:
+            scan.summary.interrupted = True
+    return scan.summary
+
+
+@dataclass
+class _Pending:
+    """A file that may not be whole yet: its root, what it was, and since when (monotonic)."""
+
+    root: str
+    state: FileState
+    since: float
+    closed: bool = False
+
+
+class Arrivals:
+    """Files that arrived and are not scanned yet. Use it in a ``with`` block."""
+
+    def __init__(self, roots: Sequence[str], selection: Selection):
+        try:
+            from watchdog.observers import Observer
+        except ImportError:
+            raise WatchError(
+                "--watch needs a package that is not installed: pip install watchdog"
+            ) from None
+        self._roots = roots
+        self._selection = selection
+        self._pending: dict[str, _Pending] = {}
+        self._gone: set[str] = set()
+        self._lock = threading.Lock()
+        self._observer = Observer()
+
+    def __enter__(self) -> Arrivals:
+        for root in self._roots:
+            if not os.path.isdir(root):
+                raise WatchError(f"{root}: only folders can be watched")
+            self._observer.schedule(_Handler(root, self), root, recursive=True)
+        try:
+            self._observer.start()
+        except OSError as error:
+            raise WatchError(
+                f"the system watches no more folders ({error.strerror}); raise the limit with: "
+                "sudo sysctl fs.inotify.max_user_watches=1000000"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._observer.stop()
+        self._observer.join(timeout=10)
+
+    def note(self, root: str, path: str, closed: bool) -> None:
+        """Something happened to a file or folder."""
+        if os.path.isdir(path):
+            for entry in walk_again(root, path, self._selection):
+                if entry.state:
+                    self._note_file(root, entry.path, closed)
+        elif self._selection.takes(os.path.relpath(path, root)):
+            self._note_file(root, path, closed)
+
+    def note_gone(self, path: str) -> None:
+        """A file or folder was removed or moved elsewhere."""
+        with self._lock:
+            self._pending.pop(path, None)
+            self._gone.add(path)
+
+    def may_still_grow(self, done: Done) -> bool:
+        """Keeps a file that could not be read for another try, if it was written just now."""
+        age = time.time() - done.job.state.modified_ns / 1e9
+        if not isinstance(done.result, PictureError) or not 0 <= age < _GIVE_UP_SECONDS:
+            return False
+        if os.path.isdir(done.job.path):
+            return False
+        root = next(r for r in self._roots if Path(done.job.path).is_relative_to(r))
+        self._note_file(root, done.job.path, closed=False)
+        return True
+
+    def take_gone(self) -> list[str]:
+        """Files and folders that went since the last call."""
+        with self._lock:
+            gone, self._gone = self._gone, set()
+        return list(gone)
+
+    def take_whole(self) -> Iterator[Entry]:
+        """Yields the files that seem whole by now, each once."""
+        for path, pending in self._find_whole():
+            yield from walk_again(pending.root, path, self._selection)
+
+    def _find_whole(self) -> list[tuple[str, _Pending]]:
+        now = time.monotonic()
+        whole = []
+        with self._lock:
+            for path, pending in list(self._pending.items()):
+                state = FileState.of(path)
+                quiet = _QUIET_SECONDS if pending.closed else _STABLE_SECONDS
+                if state != pending.state:
+                    pending.state, pending.since = state, now
+                elif now - pending.since >= quiet:
+                    whole.append((path, self._pending.pop(path)))
+        return whole
+
+    def _note_file(self, root: str, path: str, closed: bool) -> None:
+        pending = _Pending(root, FileState.of(path), time.monotonic(), closed)
+        with self._lock:
+            self._gone.discard(path)
+            self._pending[path] = pending
+
+
+class _Handler:
+    """What watchdog calls, from threads of its own."""
+
+    def __init__(self, root: str, arrivals: Arrivals):
+        self._root = root
+        self._arrivals = arrivals
+
+    def dispatch(self, event: object) -> None:
+        path, kind = os.fsdecode(event.src_path), event.event_type
+        if kind == "deleted":
+            self._arrivals.note_gone(path)
+        elif kind == "moved":
+            self._arrivals.note_gone(path)
+            if event.dest_path:
+                self._arrivals.note(self._root, os.fsdecode(event.dest_path), closed=True)
+        elif kind == "closed" or (kind == "modified" and not event.is_directory):
+            self._arrivals.note(self._root, path, closed=kind == "closed")
+        elif kind == "created":
+            self._arrivals.note(self._root, path, closed=False)

@@ -1,0 +1,134 @@
+"""Classifies on all cores, an interpreter a thread.
+
+Threads are enough: Pillow decodes and the interpreter runs without Python's global lock, so two
+threads do as many pictures a second as two processes (benchmarks/scan_workers.py), start in a
+tenth of the time and share one copy of the libraries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.imaging import PictureError
+from edge_app.scan.store import FileState
+
+_QUEUED_PER_WORKER = 32
+"""Pictures that wait or are done and not fetched yet, so that nobody waits while a disk does."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to classify: its path, and what the file was when it was found."""
+
+    path: str
+    state: FileState
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a job: a prediction, the reason why there is none, or None if it vanished."""
+
+    job: Job
+    result: Prediction | PictureError | None
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Workers:
+    """Threads that classify. Use it in a ``with`` block: it stops them at the end.
+
+    Jobs are put by one thread and fetched by another. `put` waits while too many are under way.
+    """
+
+    def __init__(self, info: ModelInfo, count: int | None = None):
+        count = count or count_cores()
+        self.stopped = False
+        self._info = info
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
+        self._free = threading.Semaphore(count * _QUEUED_PER_WORKER)
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+
+    def __enter__(self) -> Workers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the threads after the pictures they are at; `get` has what was done."""
+        self.stopped = True
+        self._free.release()  # whoever waits in `put`
+        for _ in self._threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + 10  # a network drive may never answer
+        for thread in self._threads:
+            thread.join(timeout=max(0, deadline - time.monotonic()))
+
+    def put(self, job: Job) -> None:
+        """Adds a picture; waits for its turn."""
+        self._free.acquire()
+        if not self.stopped:
+            self._jobs.put(job)
+
+    def report(self, done: Done) -> None:
+        """Adds a result that needs no work; waits for its turn."""
+        self._free.acquire()
+        self._done.put(done)
+
+    def fail(self, error: BaseException) -> None:
+        """Makes `get` raise."""
+        self._done.put(error)
+
+    def wake(self) -> None:
+        """Makes a waiting `get` return."""
+        self._done.put(None)
+
+    def get(self, timeout: float) -> Done | None:
+        """What was done next; None where nothing was within so many seconds."""
+        try:
+            done = self._done.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(done, BaseException):
+            raise done
+        if done:
+            self._free.release()
+        return done
+
+    def drain(self) -> Iterator[Done]:
+        """Yields what was done and not fetched."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                done = self._done.get_nowait()
+                if isinstance(done, Done):
+                    yield done
+
+    def _run(self) -> None:
+        try:
+            classifier = Classifier(self._info.path, threshold=self._info.decision.threshold)
+            while (job := self._jobs.get()) and not self.stopped:
+                self._done.put(Done(job, _classify(classifier, job.path)))
+        except BaseException as error:  # the model file vanished, or a mistake of ours
+            self.fail(error)
+
+
+def _classify(classifier: Classifier, path: str) -> Prediction | PictureError | None:
+    try:
+        return classifier.classify(path)
+    except PictureError as error:
+        return error if os.path.lexists(path) else None

@@ -1,0 +1,49 @@
+"""The History tab: what this visitor has tried, to look through, save and clear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from edge_app.web import cards
+from edge_app.web.history import ALL, History
+from edge_app.web.pool import UNCERTAIN, Pool
+from edge_app.web.visitor import language_in
+
+
+def history_tab(pool: Pool, say: gr.I18n, history: gr.State, kept: list[Any]) -> None:
+    """Builds the tab inside the current one.
+
+    Args:
+        kept: the events after which the history has grown.
+    """
+
+    def show(history: History, shown: str, request: gr.Request):
+        language, entries = language_in(request), history.of(shown)
+        link = cards.csv_link(language, entries, "smoking_history.csv")
+        return cards.gallery(language, entries), link
+
+    def clear(history: History, shown: str, request: gr.Request):
+        history.entries.clear()
+        return history, *show(history, shown, request)
+
+    info = pool.info
+    gr.HTML(say("html_history_note"))
+    with gr.Row(elem_id="history-tools"):
+        chosen = gr.Radio(
+            [(say("all"), ALL)]
+            + [(say(name), name) for name in (info.decision.label, info.other_label, UNCERTAIN)],
+            value=ALL,
+            label=say("history_filter"),
+            show_label=False,
+            elem_id="history-filter",
+        )
+        button = gr.Button(say("history_clear"), size="sm", elem_id="history-clear", scale=0)
+    gallery = gr.HTML(say("html_nothing"), elem_id="history-gallery")
+    link = gr.HTML(elem_id="history-csv")
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    for event in kept:
+        event.success(show, [history, chosen], [gallery, link], **quiet)
+    chosen.change(show, [history, chosen], [gallery, link], **quiet)
+    button.click(clear, [history, chosen], [history, gallery, link], **quiet)

@@ -1,0 +1,326 @@
+"""What becomes of a scan's result: tables, copies; the report has a file of its own."""
+
+import csv
+import errno
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT, run_module
+
+from edge_app import Prediction
+from edge_app.classifier import Classifier
+from edge_app.cli import main
+from edge_app.export import copy_pictures, highest, read_results, selected
+from edge_app.scan import Store
+from edge_app.scan.store import FileState
+
+
+@pytest.fixture(scope="module")
+def info():
+    return Classifier().info
+
+
+@pytest.fixture
+def make_result(tmp_path, info):
+    """Writes a result as a scan does, with these paths and scores; None is unreadable."""
+
+    def make(scores, name="out.db"):
+        with Store(tmp_path / name) as store:
+            for path, score in scores.items():
+                result = OSError("is damaged")
+                if score is not None:
+                    found = score >= info.decision.threshold
+                    label = info.decision.label if found else info.other_label
+                    result = Prediction(label, max(score, 1 - score), score)
+                store.put(path, FileState.of(path), info, result)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def result(make_result, tmp_path, samples):
+    """Two found, one not, one unreadable, with their pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        shutil.copy(samples / "coffee.jpg", folder / name)
+        with open(folder / name, "ab") as file:
+            file.write(name.encode())  # no two are the same
+    (folder / "d.jpg").touch()
+    scores = {"a.jpg": 0.9, "b.jpg": 0.1, "c.jpg": 0.99, "d.jpg": None}
+    return make_result({folder / name: score for name, score in scores.items()})
+
+
+def export(*arguments):
+    """Runs the command in this process, which is much faster than as a program."""
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+def records(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_csv_holds_a_row_for_every_picture(result):
+    done = run_module("edge_app", "export", result)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    columns = sqlite3.connect(result).execute("SELECT * FROM pictures").description
+    assert list(rows[0]) == [column[0] for column in columns]
+    assert [os.path.basename(row["path"]) for row in rows] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    assert [row["smoking"] for row in rows] == ["0.9", "0.1", "0.99", ""]
+    assert [row["error"] for row in rows] == ["", "", "", "is damaged"]
+
+
+def test_json_lines_hold_the_same(result):
+    found = records(export(result, "--format", "jsonl").stdout)
+    assert [record["smoking"] for record in found] == [0.9, 0.1, 0.99, None]
+    assert found[0]["label"] == "Smoking"
+    assert found[3]["label"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--label", "smoking"], ["a", "c"]),
+        (["--label", "NotSmoking"], ["b"]),
+        (["--min-score", "0.95"], ["c"]),
+        (["--min-score", "0"], ["a", "b", "c"]),
+        (["--limit", "2"], ["c", "a"]),
+        (["--limit", "9"], ["c", "a", "b", "d"]),
+        (["--label", "Smoking", "--limit", "1"], ["c"]),
+    ],
+)
+def test_rows_can_be_chosen(result, options, names):
+    done = export(result, "--format", "jsonl", *options)
+    found = [os.path.basename(record["path"]) for record in records(done.stdout)]
+    assert found == [f"{name}.jpg" for name in names]
+
+
+def test_a_csv_file_is_one_that_spreadsheets_take_for_utf8(make_result, tmp_path):
+    result = make_result({"/pictures/café.jpg": 0.5})
+    done = export(result, "--out", tmp_path / "new" / "out.csv")
+    assert done.exit_code == 0, done.stderr
+    assert "1 rows" in done.stdout
+    content = (tmp_path / "new" / "out.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfpath,")
+    assert "/pictures/café.jpg,".encode() in content
+
+
+@pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "\tx.jpg"])
+def test_a_spreadsheet_runs_no_name_as_a_formula(make_result, name):
+    done = export(make_result({name: 0.5}))
+    assert next(csv.DictReader(io.StringIO(done.stdout)))["path"] == "'" + name
+
+
+def test_line_breaks_and_quotes_in_names_stay_one_field(make_result):
+    name = '/a\n"b",c.jpg'
+    done = export(make_result({name: 0.5}))
+    assert [row["path"] for row in csv.DictReader(io.StringIO(done.stdout))] == [name]
+
+
+def test_names_that_are_not_utf8_are_written_and_copied(make_result, tmp_path, samples):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")
+    try:
+        shutil.copy(samples / "coffee.jpg", path)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    result = make_result({path: 0.9})
+    for form in ("csv", "jsonl"):
+        done = export(result, "--format", form)
+        assert done.exit_code == 0
+        assert "xff.jpg" in done.stdout
+    assert export(result, "--copy-to", tmp_path / "out").exit_code == 0
+    assert os.listdir(os.fsencode(tmp_path / "out")) == [b"\xff.jpg"]
+
+
+def test_rows_are_streamed(make_result, tmp_path):
+    """300,001 rows of 230 bytes take less memory than they would in a list."""
+    result = make_result({"/p/0.jpg": 0.5})
+    with sqlite3.connect(result) as connection:
+        connection.execute(
+            "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n "
+            "WHERE value < 300000) INSERT INTO pictures SELECT '/pictures/of/a/long/name/' || "
+            "value || '.jpg', size, modified_ns, label, smoking, threshold, model, error, "
+            "scanned_at FROM pictures, n"
+        )
+    code = (
+        "import resource, sys; from edge_app.cli import main; "
+        "sys.argv[1:] = ['export', sys.argv[1], '--out', sys.argv[2], '--format', sys.argv[3]]\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    for form in ("csv", "jsonl"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, result, tmp_path / "out", form],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert "300001 rows" in done.stdout, done.stderr
+        assert int(done.stdout.split()[-1]) < 150
+
+
+def test_a_file_that_cannot_be_finished_is_not_left_half(make_result, tmp_path):
+    result = make_result({"/p/0.jpg": 0.5})
+    with sqlite3.connect(result) as connection:
+        connection.execute("UPDATE pictures SET model = CAST(x'ff00' AS BLOB)")  # no JSON
+    out = tmp_path / "out.jsonl"
+    out.write_text("what was there")
+    done = export(result, "--format", "jsonl", "--out", out)
+    assert done.exit_code != 0
+    assert out.read_text() == "what was there"
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_copy_to_copies_the_found_and_says_so(result, tmp_path):
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+    assert f"2 copied: {tmp_path / 'found'}" in done.stderr
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+    original = tmp_path / "pictures" / "a.jpg"
+    copy = tmp_path / "found" / "a.jpg"
+    assert copy.read_bytes() == original.read_bytes()
+    assert copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+    assert copy.stat().st_ino != original.stat().st_ino
+
+
+def test_copying_again_copies_nothing_twice(result, tmp_path):
+    for expected in ("2 copied:", "0 copied, 2 there already:"):
+        done = export(result, "--copy-to", tmp_path / "found")
+        assert expected in done.stderr
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+
+
+def test_filters_choose_what_is_copied(result, tmp_path):
+    options = ("--copy-to", tmp_path / "rest", "--label", "NotSmoking")
+    export(result, *options)
+    assert os.listdir(tmp_path / "rest") == ["b.jpg"]
+
+
+def test_a_threshold_of_zero_copies_all_that_was_read(result, tmp_path):
+    export(result, "--copy-to", tmp_path / "all", "--min-score", "0")
+    assert sorted(os.listdir(tmp_path / "all")) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_pictures_of_one_name_get_numbers_and_nothing_is_overwritten(make_result, tmp_path):
+    paths = [tmp_path / folder / "a.jpg" for folder in ("x", "y", "z")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(path.parent.name)
+    target = tmp_path / "found"
+    target.mkdir()
+    (target / "a.jpg").write_text("mine")
+    (target / "a-2.jpg").symlink_to("nowhere")
+    result = make_result(dict.fromkeys(paths, 0.9))
+    for _ in range(2):
+        assert export(result, "--copy-to", target).exit_code == 0
+    names = ("a.jpg", "a-3.jpg", "a-4.jpg", "a-5.jpg")
+    assert [(target / name).read_text() for name in names] == ["mine", "x", "y", "z"]
+    assert os.readlink(target / "a-2.jpg") == "nowhere"
+    assert len(os.listdir(target)) == 5
+
+
+def test_missing_originals_are_named_and_the_rest_is_copied(result, tmp_path):
+    (tmp_path / "pictures" / "a.jpg").unlink()
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 1
+    assert "a.jpg: there is no such file any more" in done.stderr
+    assert "1 copied, 1 missing" in done.stderr
+    assert os.listdir(tmp_path / "found") == ["c.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as on Unix")
+def test_a_pipe_in_place_of_a_picture_is_not_waited_for(make_result, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    result = make_result({tmp_path / "pipe.jpg": 0.9})
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 1
+    assert "is no ordinary file any more" in done.stderr
+
+
+def test_hard_links_take_no_room(result, tmp_path):
+    done = export(result, "--copy-to", tmp_path / "links", "--hard-link")
+    assert "0 copied, 2 hard-linked" in done.stderr
+    assert (tmp_path / "links" / "a.jpg").samefile(tmp_path / "pictures" / "a.jpg")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs a second file system")
+@pytest.mark.parametrize("options", [(), ("--hard-link",)])
+def test_another_disk_gets_copies(result, tmp_path, options):
+    target = f"/dev/shm/{os.getpid()}-found"
+    try:
+        done = export(result, "--copy-to", target, *options)
+        assert done.exit_code == 0, done.stderr
+        assert sorted(os.listdir(target)) == ["a.jpg", "c.jpg"]
+    finally:
+        shutil.rmtree(target)
+
+
+@pytest.mark.parametrize("hard_link", [False, True])
+def test_a_file_system_without_links_gets_copies(result, tmp_path, monkeypatch, hard_link):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")  # as FAT says
+
+    monkeypatch.setattr(os, "link", no_links)
+    rows = list(selected(read_results(result), "Smoking"))
+    for expected in ((2, 0), (0, 2)):
+        summary = copy_pictures(rows, tmp_path / "found", hard_link)
+        assert (summary.copied, summary.present) == expected
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+
+
+def test_the_originals_own_folder_is_left_as_it_is(result, tmp_path):
+    before = {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()}
+    done = export(result, "--copy-to", tmp_path / "pictures")
+    assert "0 copied, 2 there already" in done.stderr
+    assert {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()} == before
+
+
+def test_a_table_and_copies_can_be_had_at_once(result, tmp_path):
+    options = ("--format", "jsonl", "--copy-to", tmp_path / "found")
+    done = export(result, *options)
+    assert len(records(done.stdout)) == 4
+    assert len(os.listdir(tmp_path / "found")) == 2
+
+
+def test_highest_puts_the_unreadable_last(result):
+    rows = highest(read_results(result), 4)
+    assert [row.smoking for row in rows] == [0.99, 0.9, 0.1, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.db"], "missing.db: there is no such file"),
+        ([str(ROOT / "README.md")], "cannot be used as a database"),
+        ([str(ROOT / "samples")], "holds no results"),
+        (["x.db", "--hard-link"], "--hard-link goes with --copy-to"),
+        (["x.db", "--copy-to", "y", "--out", "z"], "--out needs a --format"),
+        (["x.db", "--min-score", "2"], "0<=x<=1"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
+    done = export(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(result, tmp_path):
+    (tmp_path / "file").touch()
+    done = export(result, "--copy-to", tmp_path / "file" / "inner")
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'file' / 'inner'}: cannot be written to" in done.stderr
+    done = export(result, "--out", tmp_path / "file" / "out.csv")
+    assert done.exit_code == 1
+    assert "out.csv: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
