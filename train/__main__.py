@@ -138,6 +138,9 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         prefix, _ = cut_model(build_model(weights), recipe.cut, actions=1)
+    except ValueError as error:
+        raise click.UsageError(f"The model could not be built: {error}") from None
+    try:
         views = make_views(folder / "views.npy", prefix, examples, folds, pixels, recipe)
         del pixels
         logits = cross_validate(weights, examples, usable, views, folds, recipe, folder)
@@ -154,8 +157,6 @@ def _train(
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
-    except ValueError as error:
-        raise click.UsageError(f"The backbone could not be built: {error}") from None
     tested = folds >= 0
     right = tested & usable
     calibration = calibrate(logits[right], labels[right], recipe.false_alarms)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_app.files import whole_file
-from train.data import Example
+from train.data import TRAINING, Example
 from train.model import build_model, cut_model, is_whole
 from train.recipe import Recipe
 from train.training import (
@@ -65,7 +65,7 @@ def training_set(
         recipe: share of the class Smoking.
     """
     blanks = [
-        Example(Path(f"{n}.png"), smoking=False, dataset="blank", group="blank")
+        Example(Path(f"{n}.png"), False, dataset="blank", group="blank", split=TRAINING)
         for n in range(views.shape[1] - len(examples))
     ]
     everything = [*examples, *blanks]
