@@ -60,7 +60,7 @@ def _list_remote(source: str, selection: Selection) -> Iterator[Listed]:
     prefix += "/" if filesystem.type_name == "local" else ""
     try:
         entries = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:  # addresses are UTF-8, file names need not be
         raise StoreError(f"{source}: cannot be listed ({error})") from None
     for entry in entries:
         below = entry.path[len(base) :].strip("/")
