@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-NAMES = ("edge", "web", "live", "watch", "dev")
-EDGE, WEB, LIVE, WATCH, DEV = (f"requirements-{name}.txt" for name in NAMES)
+NAMES = ("edge", "web", "live", "watch", "ray", "dev")
+EDGE, WEB, LIVE, WATCH, RAY, DEV = (f"requirements-{name}.txt" for name in NAMES)
 DEV_COMMANDS = {
     "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
     "train": ["train"],
@@ -39,7 +39,7 @@ def main():
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
     arguments = sys.argv[1:] or ["--help"]
     if arguments[0] in DEV_COMMANDS:
-        python = prepare(ROOT / ".venv-dev", [EDGE, WEB, LIVE, WATCH, DEV], install=[DEV])
+        python = prepare(ROOT / ".venv-dev", [EDGE, WEB, LIVE, WATCH, RAY, DEV], install=[DEV])
         arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
     else:
         files = [EDGE]
@@ -47,6 +47,7 @@ def main():
             files += [WEB] if arguments[0] == "web" else []
             files += [LIVE] if any(a.split("=")[0] == "--mqtt" for a in arguments) else []
             files += [WATCH] if "--watch" in arguments else []
+            files += [RAY] if {"ray", "--engine=ray"} & set(arguments) else []
         python = prepare(ROOT / ".venv", files, install=files)
         arguments = ["edge_app", *arguments]
     start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from tqdm import tqdm
 
-from edge_app.classifier import Prediction
+from edge_app.classifier import ModelInfo, Prediction
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
-from edge_app.files import printable
+from edge_app.files import is_remote, printable
 from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
 from edge_app.scan.watch import WatchError, run_watch
 from edge_app.scan.workers import Done
@@ -21,13 +24,20 @@ NOT_WRITTEN = 3
 """Exit code where results could not be written."""
 
 
+class _Source(click.Path):
+    """A path that exists, or an address like ``s3://bucket/pictures``."""
+
+    def convert(self, value: object, param: object, ctx: object) -> object:
+        return value if is_remote(value) else super().convert(value, param, ctx)
+
+
 @click.command(epilog="Example: python -m edge_app scan ~/Pictures --db smoking.db")
 @click.argument(
     "folders",
     metavar="DIR...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=_Source(exists=True, path_type=Path),
 )
 @click.option(
     "--db",
@@ -63,9 +73,20 @@ NOT_WRITTEN = 3
 @click.option("--follow-symlinks", is_flag=True, help="Enter folders through links, each once.")
 @click.option("--rescan", is_flag=True, help="Classify also what the database holds already.")
 @click.option("--prune", is_flag=True, help="Remove results from the database whose file is gone.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: on a cluster, also from s3:// and gs://, into Parquet files; see docs/clusters.md.",
+)
+@click.option("--address", help="With --engine ray: of the cluster.  [default: this machine]")
+@click.option(
+    "--out", metavar="FOLDER", help="With --engine ray: where the results are, path or address."
+)
 @model_options
 def scan(
-    folders: tuple[Path, ...],
+    folders: tuple[Path | str, ...],
     db: Path,
     workers: int | None,
     watch: bool,
@@ -75,6 +96,9 @@ def scan(
     follow_symlinks: bool,
     rescan: bool,
     prune: bool,
+    engine: str,
+    address: str | None,
+    out: str | None,
     model: Path,
     threshold: float | None,
 ) -> None:
@@ -89,7 +113,14 @@ def scan(
     """
     classifier = load_classifier(model, threshold)
     selection = Selection(include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks)
-    options = {"workers": workers, "selection": selection, "rescan": rescan, "prune": prune}
+    options = {"workers": workers, "selection": selection, "rescan": rescan}
+    if engine == "ray":
+        if watch or prune or not out:
+            raise click.UsageError("--engine ray needs --out and goes without --watch and --prune.")
+        _scan_with_ray(folders, out, classifier.info, address, options)
+    if out or address or any(map(is_remote, folders)):
+        raise click.UsageError("--out, --address and places like s3:// need --engine ray.")
+    options["prune"] = prune
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped like this
     try:
         if watch:
@@ -106,6 +137,26 @@ def scan(
         click.echo("Stopped. Run the same command again to go on.")
         sys.exit(130)
     sys.exit(SOME_UNREADABLE if summary.unreadable and not watch else 0)
+
+
+def _scan_with_ray(
+    sources: Sequence[Path | str], out: str, info: ModelInfo, address: str | None, options: dict
+) -> NoReturn:
+    try:
+        from edge_app.scan.ray_engine import run_ray_scan
+
+        summary = run_ray_scan([*map(os.fspath, sources)], out, info, address, **options)
+    except ImportError as error:
+        raise click.UsageError(
+            f"--engine ray needs: pip install -r requirements-ray.txt ({error})"
+        ) from None
+    except (StoreError, ConnectionError) as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(summary.text())
+    if summary.interrupted:
+        click.echo("Stopped. Run the same command again to go on.")
+        sys.exit(130)
+    sys.exit(SOME_UNREADABLE if summary.unreadable or summary.undone else 0)
 
 
 def _print_result(done: Done) -> None:

@@ -25,28 +25,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import fs
 from tqdm import tqdm
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.files import is_remote
-from edge_app.imaging import EXTENSIONS, PictureError, find_pictures
+from edge_app.imaging import PictureError
 from edge_app.runtime import native_messages_to
+from edge_app.scan.batches import Listed, cut_batches, list_pictures
 from edge_app.scan.parquet import open_filesystem, read_parquet, write_part
-from edge_app.scan.store import FileState, Row, StoreError
+from edge_app.scan.store import FileState, Row
+from edge_app.scan.walk import Selection
 
 # Read when ray is imported. Nothing is sent anywhere; its core is silent but for what ends it.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 import ray
 import ray.data
-
-_BATCH_BYTES = 1 << 30
-_BATCH_PICTURES = 2000
-"""A batch is at most this much: about 10 seconds of work, which is lost when a worker dies."""
-
-_BATCHES_PER_WORKER = 8
-"""At least so many, so that no worker is idle for long at the end of a small scan."""
 
 _TRIES = 4
 """Of a batch whose worker dies, so that a picture that kills it cannot do so for ever."""
@@ -70,7 +64,7 @@ class RaySummary:
         smoking: how many of those have the label looked for.
         unreadable: files that could not be read in this run.
         unchanged: pictures left alone, since their result was there already.
-        undone: pictures of batches whose worker died every time.
+        undone: pictures of batches that were not reached, or whose worker died every time.
         workers: actors.
         seconds: how long it took, with the listing, without the start of Ray.
         interrupted: whether it was stopped before the end.
@@ -96,16 +90,9 @@ class RaySummary:
             f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}\n"
             f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
         )
-        if self.undone:
+        if self.undone and not self.interrupted:
             text += f"{self.undone} not done: their worker died {_TRIES} times; run it again\n"
         return text + f"Results: {self.out}"
-
-
-@dataclass(frozen=True)
-class _Listed:
-    path: str  # as the file system knows it, or an address
-    size: int  # bytes
-    modified_ns: int
 
 
 def run_ray_scan(
@@ -114,6 +101,9 @@ def run_ray_scan(
     info: ModelInfo,
     address: str | None = None,
     workers: int | None = None,
+    *,
+    selection: Selection | None = None,
+    rescan: bool = False,
 ) -> RaySummary:
     """Scans trees or object stores into a folder of Parquet files, with a progress bar.
 
@@ -126,6 +116,8 @@ def run_ray_scan(
         info: of the classifier to use.
         address: of a Ray cluster; None starts Ray on this machine and stops it at the end.
         workers: actors; None for one a core of the cluster.
+        selection: which files are scanned; None for all pictures that are not hidden.
+        rescan: classify also those whose result is there.
 
     Raises:
         edge_app.scan.StoreError: a source or the results cannot be used.
@@ -138,7 +130,9 @@ def run_ray_scan(
         summary.workers = workers or int(ray.cluster_resources().get("CPU", 1))
         start = time.monotonic()
         try:
-            todo = list(_not_done(_list_all(sources), out, info, summary))
+            listed = list_pictures(sources, selection or Selection())
+            done = {} if rescan else _done(out, info)
+            todo = list(_not_done(listed, done, summary))
             _run(todo, out, info, summary)
         except KeyboardInterrupt:
             summary.interrupted = True
@@ -191,53 +185,34 @@ def _check_address(address: str) -> None:
         ) from None
 
 
-def _list_all(sources: Sequence[str]) -> Iterator[_Listed]:
-    for source in sources:
-        if is_remote(source):
-            yield from _list_remote(source)
-        else:
-            for path in find_pictures(os.path.abspath(source)):
-                state = FileState.of(path)
-                yield _Listed(os.fspath(path), state.size, state.modified_ns)
-
-
-def _list_remote(source: str) -> Iterator[_Listed]:
-    filesystem, base = open_filesystem(source)
-    scheme = source.partition("://")[0]
-    try:
-        found = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
-    except OSError as error:
-        raise StoreError(f"{source}: cannot be listed ({error})") from None
-    for entry in sorted(found, key=lambda entry: entry.path):
-        hidden = any(part.startswith(".") for part in entry.path[len(base) :].split("/"))
-        if entry.is_file and not hidden and f".{entry.extension.lower()}" in EXTENSIONS:
-            yield _Listed(f"{scheme}://{entry.path}", entry.size or 0, entry.mtime_ns or 0)
-
-
-def _not_done(
-    listed: Iterable[_Listed], out: str, info: ModelInfo, summary: RaySummary
-) -> Iterator[_Listed]:
+def _done(out: str, info: ModelInfo) -> dict[str, FileState]:
+    """What this model has scored at this threshold, and what the files were then."""
     rule = (info.sha256, info.decision.threshold)
-    done = {
-        os.fspath(row.path): (row.size, row.modified_ns)
+    return {
+        os.fspath(row.path): FileState(row.size, row.modified_ns)
         for row in read_parquet(out, may_be_empty=True)
         if row.error is None and (row.model, row.threshold) == rule
     }
+
+
+def _not_done(
+    listed: Iterable[Listed], done: dict[str, FileState], summary: RaySummary
+) -> Iterator[Listed]:
     for picture in listed:
-        if done.get(picture.path) == (picture.size, picture.modified_ns):
+        if done.get(picture.path) == picture.state:
             summary.unchanged += 1
         else:
             yield picture
 
 
-def _run(todo: Sequence[_Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
+def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
     if not todo:
         return
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    batches = _batches(todo, summary.workers)
+    batches = cut_batches(todo, summary.workers)
     run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
     with warnings.catch_warnings():
         # The limit of retries has no other place yet; requirements-ray.txt stops before it goes.
@@ -250,38 +225,15 @@ def _run(todo: Sequence[_Listed], out: str, info: ModelInfo, summary: RaySummary
             max_restarts=-1,
             max_task_retries=_TRIES - 1,
         )
+    summary.undone = len(todo)
     with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
         for counts in results.iter_rows():
             summary.scanned += counts["scanned"]
             summary.smoking += counts["smoking"]
             summary.unreadable += counts["unreadable"]
             bar.set_postfix(smoking=summary.smoking, unreadable=summary.unreadable, refresh=False)
-            bar.update(counts["scanned"] + counts["unreadable"])
-    summary.undone = len(todo) - summary.scanned - summary.unreadable
-
-
-def _batches(pictures: Sequence[_Listed], workers: int) -> list[dict[str, object]]:
-    """Cuts the list where a batch has enough bytes or pictures."""
-    parts = workers * _BATCHES_PER_WORKER
-    most_bytes = min(_BATCH_BYTES, sum(picture.size for picture in pictures) // parts + 1)
-    most_pictures = min(_BATCH_PICTURES, len(pictures) // parts + 1)
-    cut: list[list[_Listed]] = [[]]
-    size = 0
-    for picture in pictures:
-        if cut[-1] and (size + picture.size > most_bytes or len(cut[-1]) >= most_pictures):
-            cut.append([])
-            size = 0
-        cut[-1].append(picture)
-        size += picture.size
-    return [
-        {
-            "batch": number,
-            "paths": [os.fsencode(picture.path) for picture in part],
-            "sizes": [picture.size for picture in part],
-            "modified_ns": [picture.modified_ns for picture in part],
-        }
-        for number, part in enumerate(cut)
-    ]
+            bar.update(counts["done"])
+            summary.undone -= counts["done"]
 
 
 class _Worker:
@@ -296,9 +248,16 @@ class _Worker:
         paths = [os.fsdecode(path) for path in batch["paths"]]
         rows = []
         for path, size, modified_ns, result in zip(
-            paths, batch["sizes"], batch["modified_ns"], self._classify_all(paths), strict=True
+            paths,
+            batch["sizes"],
+            batch["modified_ns"],
+            self._classify_all(paths, batch["errors"]),
+            strict=True,
         ):
+            if result is None:
+                continue
             found = isinstance(result, Prediction)
+            now = datetime.datetime.now(datetime.timezone.utc)
             rows.append(
                 Row(
                     path=path if is_remote(path) else Path(path),
@@ -309,26 +268,35 @@ class _Worker:
                     threshold=info.decision.threshold,
                     model=info.sha256,
                     error=None if found else str(result),
-                    scanned_at=datetime.datetime.now(datetime.timezone.utc).isoformat(
-                        timespec="milliseconds"
-                    ),
+                    scanned_at=now.isoformat(timespec="milliseconds"),
                 )
             )
         write_part(self._out, self._run, int(batch["batch"]), rows)
         return {
+            "done": len(paths),
             "scanned": sum(row.error is None for row in rows),
             "smoking": sum(row.label == info.decision.label for row in rows),
             "unreadable": sum(row.error is not None for row in rows),
         }
 
-    def _classify_all(self, paths: Sequence[str]) -> Iterator[Prediction | PictureError]:
-        for source in _sources(paths):
-            try:
-                if isinstance(source, PictureError):
-                    raise source
-                yield self._classifier.classify(source)
-            except PictureError as error:
-                yield error
+    def _classify_all(
+        self, paths: Sequence[str], errors: Sequence[str]
+    ) -> Iterator[Prediction | PictureError | None]:
+        """What came of each path; None where the file vanished since it was listed."""
+        for path, source, error in zip(paths, _sources(paths), errors, strict=True):
+            if error:
+                yield PictureError(error)
+            elif isinstance(source, PictureError):
+                yield source
+            else:
+                yield self._classify(source, path)
+
+    def _classify(self, source: str | bytes, path: str) -> Prediction | PictureError | None:
+        try:
+            return self._classifier.classify(source)
+        except PictureError as error:
+            vanished = not is_remote(path) and not os.path.lexists(path)
+            return None if vanished else error
 
 
 def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:
