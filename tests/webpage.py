@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-WAIT = 60_000
+WAIT = 180_000
 """Milliseconds until a browser gives up: nothing here is about speed."""
 
 QUIET = (
