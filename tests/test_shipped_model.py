@@ -38,9 +38,9 @@ def figures(testing, classifier):
 
 def test_the_floor_on_the_smoker_testing_pictures(figures):
     assert figures["pictures"] == 224
-    assert figures["accuracy"] >= FLOOR_ACCURACY
-    assert figures["roc_auc"] >= FLOOR_AUC
-    assert figures["calibration_error"] <= FLOOR_ECE
+    assert figures["accuracy"] >= 0.9364
+    assert figures["roc_auc"] >= 0.979
+    assert figures["calibration_error"] <= 0.049
 
 
 def test_the_committed_evaluation_is_of_this_model(report, figures, classifier):
@@ -57,8 +57,8 @@ def test_the_cross_validated_figures_are_those_of_the_committed_scores(report):
     (result,) = evaluate(everyday, np.array([p.score for p in everyday]), 0.5).values()
     committed = report["datasets"]["stanford40, cross-validated"]
     assert committed["confusion_matrix"] == result["confusion_matrix"]
-    assert result["classes"]["NotSmoking"]["recall"] >= 1 - FLOOR_ALARMS
-    assert result["roc_auc"] >= FLOOR_EVERYDAY_AUC
+    assert result["classes"]["NotSmoking"]["recall"] >= 1 - 0.029
+    assert result["roc_auc"] >= 0.928
 
 
 def test_changed_pictures_cost_no_more_than_was_measured(report, testing):
