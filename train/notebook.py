@@ -37,7 +37,9 @@ def train_notebook(
     keras.utils.set_random_seed(seed)
     model = build_notebook_model(weights)
     model.compile(
-        keras.optimizers.Adam(LEARNING_RATE), keras.losses.BinaryCrossentropy(), ["accuracy"]
+        optimizer=keras.optimizers.Adam(LEARNING_RATE),
+        loss=keras.losses.BinaryCrossentropy(),
+        metrics=["accuracy"],
     )
     watched = _arrays(validation) if len(validation[0]) else None
     model.fit(
