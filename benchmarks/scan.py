@@ -58,7 +58,7 @@ def make_pictures(folder: Path, size: tuple[int, int], count: int, distinct: int
         sample = samples[number % len(samples)]
         sample = ImageOps.mirror(sample) if number // len(samples) % 2 else sample
         pixels = np.asarray(sample.resize(size, Image.Resampling.BICUBIC), np.float32)
-        pixels = pixels + rng.normal(0, 7, (size[1], size[0], 1))
+        pixels = pixels + rng.normal(0, 10, (size[1], size[0], 1))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=87)
     return paths
 
