@@ -2,4 +2,5 @@
 
 from edge_app.cli import main
 
-main(prog_name="python -m edge_app")
+if __name__ == "__main__":  # processes that a benchmark starts import this file
+    main(prog_name="python -m edge_app")

@@ -32,7 +32,8 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=options)
+    patient = {"health_check_failure_threshold": 60}  # a busy machine is no dead one
+    cluster = Cluster(initialize_head=True, head_node_args={**options, "_system_config": patient})
     cluster.add_node(**options)
     cluster.wait_for_nodes()
     yield cluster
