@@ -160,7 +160,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
         form = sniff(head)
         if form is None:
             raise PictureError("is no picture in a known format" if head else "is empty")
-        _prepare_decoder(form)
+        prepare_decoder(form)
         with Image.open(file, formats=[form]) as image:
             yield image
 
@@ -196,8 +196,15 @@ def _open_file(path: str | os.PathLike[str]) -> _PictureFile:
     return file
 
 
-def _prepare_decoder(form: str) -> None:
-    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores."""
+def prepare_decoder(form: str) -> None:
+    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores.
+
+    Args:
+        form: a format by Pillow's name, as `edge_app.formats.sniff` gives it.
+
+    Raises:
+        PictureError: its decoder is not installed.
+    """
     if form == "AVIF":
         if not features.check("avif"):
             raise PictureError("is an AVIF picture; to read it: pip install -U pillow")

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_app.classifier import DEFAULT_MODEL, Classifier
 
 _ROOT = Path(__file__).parent.parent
-_PACKAGES = ("ai-edge-litert", "numpy", "flatbuffers", "pillow", "click", "gradio")
+_PACKAGES = ("ai-edge-litert", "numpy", "flatbuffers", "pillow", "pillow-heif", "click", "gradio")
 """What the page imports. OpenCV is not among it: the browser has the camera."""
 
 _APP = '''"""Starts the page where Hugging Face Spaces, or the container's owner, expects it."""

@@ -229,6 +229,20 @@ def test_an_upload_over_the_limit_is_refused(tmp_path):
         check_picture(b"")
 
 
+@pytest.mark.parametrize("form", ["AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_every_format_that_is_promised_is_taken(tmp_path, samples, form):
+    import pillow_heif
+
+    from edge_app.web.uploads import check_picture
+
+    pillow_heif.register_heif_opener()  # to write it
+    path = tmp_path / f"picture.{form.lower()}"
+    with Image.open(samples / "coffee.jpg") as image:
+        image.save(path, form)
+    assert not check_picture(str(path))
+    assert not check_picture(path.read_bytes())
+
+
 def test_a_jpeg_of_countless_scans_is_refused_before_it_is_decoded(tmp_path, samples):
     from edge_app.web.uploads import LimitError, check_picture
 

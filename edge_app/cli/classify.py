@@ -46,7 +46,10 @@ def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float |
             }
             click.echo(json.dumps(record))
         elif prediction:
-            click.echo(f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}")
+            doubt = "  (uncertain)" if prediction.uncertain else ""
+            click.echo(
+                f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}{doubt}"
+            )
         else:
             click.echo(f"{printable(path)}: {error}", err=True)
     sys.exit(SOME_UNREADABLE if unreadable else 0)

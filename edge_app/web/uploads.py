@@ -14,7 +14,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from edge_app.imaging import EXTENSIONS, PictureError
+from edge_app.formats import HEAD_BYTES, sniff
+from edge_app.imaging import EXTENSIONS, PictureError, prepare_decoder
 
 MOST_MEGABYTES = 25
 """Of one picture."""
@@ -29,8 +30,6 @@ MOST_PICTURES = 200
 MOST_ZIP_MEGABYTES = 100
 """Of one uploaded file of any kind; Gradio refuses larger ones while they arrive."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM", "AVIF")
-"""What browsers and cameras make. Pillow also knows formats that start other programs."""
 _NOT_A_PICTURE = "is no picture in a known format"
 
 _MOST_SCANS = 100
@@ -121,16 +120,20 @@ def check_picture(source: str | bytes) -> bool:
     if not size:
         raise PictureError("is empty")
     file = io.BytesIO(source) if isinstance(source, bytes) else source
+    form = sniff(_head(source))
+    if form is None:
+        raise PictureError(_NOT_A_PICTURE)
+    prepare_decoder(form)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=[form]) as image:
                 megapixels = image.width * image.height / 1e6
-                is_jpeg = image.format in ("JPEG", "MPO")
     except Image.DecompressionBombError:
         raise LimitError("error_pixels") from None
     except Exception:  # decoders report damage with any kind of exception
         raise PictureError(_NOT_A_PICTURE) from None
+    is_jpeg = form == "JPEG"
     if is_jpeg:
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
         if content.count(_START_OF_SCAN) > _MOST_SCANS:
@@ -140,6 +143,13 @@ def check_picture(source: str | bytes) -> bool:
     if not is_jpeg and megapixels > MOST_MEGAPIXELS_IN_FULL:
         raise LimitError("error_pixels_full")
     return not is_jpeg and megapixels > LARGE_MEGAPIXELS
+
+
+def _head(source: str | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:HEAD_BYTES]
+    with open(source, "rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def unpack(path: str) -> Iterator[tuple[str, str | bytes]]:
