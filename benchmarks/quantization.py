@@ -121,7 +121,7 @@ class Bench:
             tool = quantizer.Quantizer(file.name, recipe.get_quantization_recipe())
             samples = [{"pixels": values[None]} for values in self.inputs(RANGE_PICTURES)]
             seen = tool.calibrate({"serving_default": samples}, num_threads=2)
-            return bytes(tool.quantize(seen).quantized_model)
+            return _with_buffers_inside(bytes(tool.quantize(seen).quantized_model))
 
 
 def ways(bench: Bench) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, action="append")
     parser.add_argument("--unseen", type=Path, required=True, action="append")
     parser.add_argument("--pictures", type=int, default=200, help="of each kind, at most")
+    parser.add_argument("--keep", type=Path, help="a folder to write the files to")
     parser.add_argument("--only", default="", help="ways whose names contain this")
     options = parser.parse_args()
 
@@ -190,8 +191,13 @@ def main() -> None:
     with native_messages_to(os.devnull):
         bench = Bench(canonical, pixels, to_tflite(canonical, "float32"))
         for name, make in ways(bench):
-            if options.only in name:
-                print(row(name, append_head(make(), canonical.head), canonical, unseen, expected))
+            if options.only not in name:
+                continue
+            model = append_head(make(), canonical.head)
+            if options.keep:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                (options.keep / f"{name.replace(' ', '_')}.tflite").write_bytes(model)
+            print(row(name, model, canonical, unseen, expected), flush=True)
 
 
 def row(
@@ -233,6 +239,17 @@ def run(
         times.append((time.perf_counter() - start) * 1000)
         scores.append(float(interpreter.get_tensor(made["index"])[0, 1]))
     return np.array(scores), statistics.median(times)
+
+
+def _with_buffers_inside(model: bytes) -> bytes:
+    """litert-quantizer puts constants behind the flatbuffer; the head goes into it."""
+    file = read(model)
+    for buffer in file.buffers:
+        if buffer.offset > 1:
+            place = slice(buffer.offset, buffer.offset + buffer.size)
+            buffer.data = np.frombuffer(model[place], np.uint8)
+            buffer.offset = buffer.size = 0
+    return pack(file, len(model))
 
 
 def _with_signature(model: bytes) -> bytes:
