@@ -52,7 +52,8 @@ def test_what_it_copies_serves_the_page_and_passes_its_health_check(tmp_path):
     assert command[-2:] == ["--host", "0.0.0.0"]
     with served(tmp_path / "web", command=tuple(command[:-2]), folder=image) as url:
         check = [word.replace("http://127.0.0.1:7860/", url) for word in run_by("HEALTHCHECK")]
-        assert subprocess.run(check, timeout=60).returncode == 0
+        # As Docker does, more than once: the machine may be busy.
+        assert any(subprocess.run(check, timeout=60).returncode == 0 for _ in range(5))
     assert subprocess.run(check, timeout=60, stderr=subprocess.DEVNULL).returncode != 0
 
 
