@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -157,7 +158,9 @@ def test_rows_are_streamed(make_result, tmp_path):
         "sys.argv[1:] = ['export', sys.argv[1], '--out', sys.argv[2], '--format', sys.argv[3]]\n"
         "try: main()\n"
         # Not ru_maxrss, which begins at that of the process that started this one.
-        "finally: print(int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) >> 10)"
+        "finally:\n"
+        "    status = open('/proc/self/status').read()\n"
+        r"    print(int(re.search(r'VmHWM:\s*(\d+)', status)[1]) // 1024)"
     )
     for form in ("csv", "jsonl"):
         done = subprocess.run(
