@@ -16,7 +16,6 @@ METHODS = ("min-max", "percentile", "mse")
 
 _SAMPLES = 4000
 _OUTERMOST = 1e-4
-_PARTS = 255
 _OPERATORS = tflite.BuiltinOperator
 _ANY_SCALE = (*OUTPUT_AXES, _OPERATORS.ADD, _OPERATORS.DEQUANTIZE)
 """Operators of which no two tensors need the same scale."""
@@ -37,41 +36,12 @@ def set_ranges(integer: bytes, original: bytes, inputs: np.ndarray, method: str 
     file = read(integer)
     tensors = _free_tensors(file, original)
     samples = _sample(original, list(tensors), inputs)
-    limits = {id(tensors[name]): _range(samples[name], method) for name in tensors}
-    scales = {number: (high - low) / 255 for number, (low, high) in limits.items()}
-    _let_additions_agree(file, scales)
-    for tensor in tensors.values():
-        scale, low = np.float32(scales[id(tensor)]), limits[id(tensor)][0]
+    for name, tensor in tensors.items():
+        low, high = _range(samples[name], method)
+        scale = np.float32((high - low) / 255)
         tensor.quantization.scale = np.array([scale])
         tensor.quantization.zeroPoint = np.array([round(-128 - low / float(scale))])
     return pack(file, len(integer))
-
-
-def _let_additions_agree(file: tflite.ModelT, scales: dict[int, float]) -> None:
-    """Makes scales a little larger, so that all runtimes round the sums of additions alike.
-
-    Each input's scale becomes a whole number of N-ths of the output's. N is odd, so a sum is
-    never nearer to a tie than half an N-th of a step, which is far more than the error of any
-    runtime's multipliers.
-
-    Args:
-        file: the integer file.
-        scales: what to change: those that may be chosen, by the identity of the tensor.
-    """
-    tensors, settled = file.subgraphs[0].tensors, set()
-    for operator in file.subgraphs[0].operators:
-        if code_of(file, operator) != _OPERATORS.ADD:
-            continue
-        output, *inputs = (id(tensors[n]) for n in (operator.outputs[0], *operator.inputs))
-        inputs.sort(key=lambda number: number not in settled)
-        if not {output, *inputs} <= scales.keys() or settled & {output, inputs[-1]}:
-            continue
-        first, second = inputs
-        parts = max(int(scales[first] / scales[output] * _PARTS), 1)
-        scales[output] = scales[first] * _PARTS / parts
-        parts = np.ceil(scales[second] / scales[output] * _PARTS)
-        scales[second] = scales[output] * parts / _PARTS
-        settled |= {output, first, second}
 
 
 def _free_tensors(file: tflite.ModelT, original: bytes) -> dict[bytes, tflite.TensorT]:
