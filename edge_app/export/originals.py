@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from edge_app.files import is_remote, printable
+from edge_app.scan.store import StoreError
 
 _BLOCK = 1 << 20
 
@@ -50,7 +51,7 @@ def _original_errors() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise OriginalError("there is no such file any more") from None
-    except (OSError, ValueError) as error:  # pyarrow: a ValueError for an unknown scheme
+    except (OSError, StoreError) as error:
         reason = getattr(error, "strerror", None) or printable(str(error))
         raise OriginalError(f"cannot be read ({reason})") from None
 
@@ -65,10 +66,10 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
 
 def _open_remote(address: str) -> IO[bytes]:
     try:
-        from pyarrow import fs
+        from edge_app.scan.parquet import open_filesystem
     except ImportError:
         raise OriginalError(
             "is not on this machine; to reach it: pip install -r requirements-ray.txt"
         ) from None
-    filesystem, name = fs.FileSystem.from_uri(address)
+    filesystem, name = open_filesystem(address)
     return filesystem.open_input_file(name)

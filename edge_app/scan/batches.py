@@ -56,22 +56,19 @@ def list_pictures(sources: Sequence[str], selection: Selection) -> Iterator[List
 
 def _list_remote(source: str, selection: Selection) -> Iterator[Listed]:
     filesystem, base = open_filesystem(source)
-    prefix = source.partition("://")[0] + "://"
-    prefix += "/" if filesystem.type_name == "local" else ""
     try:
-        entries = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
+        entries = filesystem.get_file_info(fs.FileSelector(base.rstrip("/"), recursive=True))
     except (OSError, UnicodeDecodeError) as error:  # addresses are UTF-8, file names need not be
         raise StoreError(f"{source}: cannot be listed ({error})") from None
     for entry in entries:
-        below = entry.path[len(base) :].strip("/")
+        below = entry.path[len(base.rstrip("/")) :].lstrip("/")
         if not entry.is_file or f".{entry.extension.lower()}" not in EXTENSIONS:
             continue
         modified_ns = entry.mtime_ns or 0
         if selection.since_ns is not None and modified_ns < selection.since_ns:
             continue
         if selection.takes(below):
-            path = prefix + entry.path.lstrip("/")
-            yield Listed(path, FileState(entry.size or 0, modified_ns))
+            yield Listed(f"{source.rstrip('/')}/{below}", FileState(entry.size or 0, modified_ns))
 
 
 def cut_batches(pictures: Sequence[Listed], workers: int) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ those of the SQLite file. Where several runs wrote of the same picture, the late
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -45,17 +46,39 @@ def open_filesystem(place: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """
     if not is_remote(place):
         return fs.LocalFileSystem(), os.path.abspath(place)
+    scheme, _, rest = str(place).partition("://")
+    authority, _, below = rest.partition("/")
     try:
-        return fs.FileSystem.from_uri(place)
+        filesystem, root = _connect(f"{scheme}://{authority}/")
     except (ValueError, OSError) as error:
         raise StoreError(f"{place}: {error}") from None
+    return filesystem, f"{root.rstrip('/')}/{below}"
+
+
+@functools.lru_cache
+def _connect(root: str) -> tuple[fs.FileSystem, str]:
+    """Connects to a file system once; names below its root need not be valid in an address."""
+    return fs.FileSystem.from_uri(root)
+
+
+def make_folder(folder: str) -> None:
+    """Makes the folder of the results where there is none.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    filesystem, base = open_filesystem(folder)
+    try:
+        filesystem.create_dir(base, recursive=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be made ({error})") from None
 
 
 def write_part(folder: str, run: str, batch: int, rows: Sequence[Row]) -> None:
     """Writes the results of one batch: the file appears whole or not at all.
 
     Args:
-        folder: a path or an address; made where there is none.
+        folder: a path or an address, which `make_folder` made.
         run: name of the run; later runs have names that sort after it.
         batch: number of the batch in the run.
         rows: the results.
@@ -67,7 +90,6 @@ def write_part(folder: str, run: str, batch: int, rows: Sequence[Row]) -> None:
     name = f"{run}-{batch:06d}.parquet"
     records = [{**dataclasses.asdict(row), "path": _stored(row.path)} for row in rows]
     table = pa.Table.from_pylist(records, SCHEMA)
-    filesystem.create_dir(base, recursive=True)
     whole = posixpath.join(base, name)
     if filesystem.type_name in _APPEARS_WHOLE:
         pq.write_table(table, whole, filesystem=filesystem, compression="zstd")

@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 import warnings
@@ -28,11 +29,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
-from edge_app.files import is_remote
+from edge_app.files import is_remote, printable
 from edge_app.imaging import PictureError
 from edge_app.runtime import native_messages_to
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
-from edge_app.scan.parquet import open_filesystem, read_parquet, write_part
+from edge_app.scan.parquet import make_folder, open_filesystem, read_parquet, write_part
 from edge_app.scan.store import FileState, Row
 from edge_app.scan.walk import Selection
 
@@ -64,7 +65,7 @@ class RaySummary:
         smoking: how many of those have the label looked for.
         unreadable: files that could not be read in this run.
         unchanged: pictures left alone, since their result was there already.
-        undone: pictures of batches that were not reached, or whose worker died every time.
+        undone: pictures of batches that were not reached, or failed every time.
         workers: actors.
         seconds: how long it took, with the listing, without the start of Ray.
         interrupted: whether it was stopped before the end.
@@ -91,7 +92,7 @@ class RaySummary:
             f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
         )
         if self.undone and not self.interrupted:
-            text += f"{self.undone} not done: their worker died {_TRIES} times; run it again\n"
+            text += f"{self.undone} not done: their workers died or could not write; run it again\n"
         return text + f"Results: {self.out}"
 
 
@@ -121,11 +122,11 @@ def run_ray_scan(
 
     Raises:
         edge_app.scan.StoreError: a source or the results cannot be used.
-        ConnectionError: there is no cluster at the address.
+        ConnectionError: there is no cluster at the address, or it failed.
     """
     summary = RaySummary(out, (info.decision.label, info.other_label))
     out = out if is_remote(out) else os.path.abspath(out)
-    open_filesystem(out)
+    make_folder(out)
     with _cluster(address, workers, info):
         summary.workers = workers or int(ray.cluster_resources().get("CPU", 1))
         start = time.monotonic()
@@ -206,34 +207,60 @@ def _not_done(
 
 
 def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
-    if not todo:
-        return
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    batches = cut_batches(todo, summary.workers)
     run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
+    arguments = (info.decision.threshold, out, run)
+    left = {batch["batch"]: batch for batch in cut_batches(todo, summary.workers)}
+    summary.undone = len(todo)
+    with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
+        # A node that vanishes takes the tries of its batches along before Ray knows that it is
+        # gone, so what is left is done in another round, as long as rounds achieve anything.
+        failures: set[str] = set()
+        progress = True
+        while left and progress:
+            progress = False
+            for counts in _classify(list(left.values()), arguments, summary.workers):
+                if counts["failure"]:
+                    failures.add(counts["failure"])
+                    continue
+                progress = True
+                del left[counts["batch"]]
+                summary.scanned += counts["scanned"]
+                summary.smoking += counts["smoking"]
+                summary.unreadable += counts["unreadable"]
+                summary.undone -= counts["done"]
+                bar.set_postfix(
+                    smoking=summary.smoking, unreadable=summary.unreadable, refresh=False
+                )
+                bar.update(counts["done"])
+    if left:
+        for failure in sorted(failures):
+            print(f"not done: {printable(failure)}", file=sys.stderr)
+
+
+def _classify(
+    batches: list[dict[str, object]], arguments: tuple[float, str, str], workers: int
+) -> Iterator[dict]:
+    """Runs the pipeline; yields what `_Worker` says of each batch."""
     with warnings.catch_warnings():
         # The limit of retries has no other place yet; requirements-ray.txt stops before it goes.
         warnings.filterwarnings("ignore", message=".*ray_remote_args")
         results = ray.data.from_items(batches, override_num_blocks=len(batches)).map(
             _Worker,
-            fn_constructor_args=(info.decision.threshold, out, run),
-            compute=ray.data.ActorPoolStrategy(size=summary.workers),
+            fn_constructor_args=arguments,
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(batches))),
             num_cpus=1,
             max_restarts=-1,
             max_task_retries=_TRIES - 1,
         )
-    summary.undone = len(todo)
-    with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
-        for counts in results.iter_rows():
-            summary.scanned += counts["scanned"]
-            summary.smoking += counts["smoking"]
-            summary.unreadable += counts["unreadable"]
-            bar.set_postfix(smoking=summary.smoking, unreadable=summary.unreadable, refresh=False)
-            bar.update(counts["done"])
-            summary.undone -= counts["done"]
+    try:
+        yield from results.iter_rows()
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ConnectionError(f"the Ray cluster gave up: {reason}") from None
 
 
 class _Worker:
@@ -243,7 +270,16 @@ class _Worker:
         self._classifier = Classifier(_MODEL, threshold=threshold)
         self._out, self._run = out, run
 
-    def __call__(self, batch: dict) -> dict[str, int]:
+    def __call__(self, batch: dict) -> dict[str, object]:
+        """Says what came of a batch, or why it failed, which the driver tells the user."""
+        try:
+            return self._scan(batch) | {"failure": ""}
+        except Exception as error:
+            counts = dict.fromkeys(("done", "scanned", "smoking", "unreadable"), 0)
+            failure = f"{type(error).__name__}: {error}"
+            return {"batch": int(batch["batch"]), **counts, "failure": failure}
+
+    def _scan(self, batch: dict) -> dict[str, int]:
         info = self._classifier.info
         paths = [os.fsdecode(path) for path in batch["paths"]]
         rows = []
@@ -273,6 +309,7 @@ class _Worker:
             )
         write_part(self._out, self._run, int(batch["batch"]), rows)
         return {
+            "batch": int(batch["batch"]),
             "done": len(paths),
             "scanned": sum(row.error is None for row in rows),
             "smoking": sum(row.label == info.decision.label for row in rows),
