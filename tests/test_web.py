@@ -53,7 +53,7 @@ def server_memory(page):
 @pytest.fixture
 def client(page):
     """A visitor of their own."""
-    return gradio_client.Client(page, verbose=False)
+    return gradio_client.Client(page, verbose=False, httpx_kwargs={"timeout": 120})
 
 
 @pytest.fixture(scope="session")
@@ -509,7 +509,9 @@ def test_with_auth_only_the_password_opens_the_page(tmp_path, coffee):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{url}config", timeout=60)
         assert refused.value.code == 401
-        client = gradio_client.Client(url, auth=("ani", "secret"), verbose=False)
+        client = gradio_client.Client(
+            url, auth=("ani", "secret"), verbose=False, httpx_kwargs={"timeout": 120}
+        )
         assert classify(client, ROOT / "samples" / "coffee.jpg")["label"] == coffee
 
 
