@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks import contenders
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, resident_megabytes
 from edge_app import Classifier
 from edge_app.imaging import REDUCED_DECODE, find_pictures, read_pixels
 from edge_app.scan import Store, read_rows, run_scan
@@ -140,6 +140,17 @@ def time_ray(folder: Path, workers: int) -> tuple[float, float]:
     return (len(times) - 1) / seconds, summary.seconds - seconds
 
 
+def listing_megabytes(count: int) -> float:
+    """Memory of the driver of a Ray scan for so many names and their batches."""
+    from edge_app.scan.batches import Listed, cut_batches
+
+    before = resident_megabytes()
+    name = "s3://bucket/archive/2024/05/IMG_{:08}.jpg"
+    listed = [Listed(name.format(n), FileState(3_800_000 + n, 10**18 + n)) for n in range(count)]
+    batches = cut_batches(listed, workers=100)
+    return resident_megabytes() - before if batches else 0.0
+
+
 def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> None:
     """Prints the tables of one kind of picture."""
     size = statistics.mean(path.stat().st_size for path in paths)
@@ -223,3 +234,6 @@ def main(large: int, small: int, with_ray: bool) -> None:
         ):
             paths = make_pictures(folder / kind, size, count, distinct=12 if size == LARGE else 200)
             compare(kind, paths, min(few, count), with_ray)
+        if with_ray:
+            megabytes = in_process(listing_megabytes, 1_000_000)
+            print(f"\ndriver of a Ray scan: {megabytes:.0f} MB for a million names")
