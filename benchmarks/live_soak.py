@@ -55,9 +55,6 @@ class SoftwareCamera:
         which = int(time.monotonic() / _PICTURE_SECONDS) % len(self._pictures)
         return self._pictures[which].copy()  # memory of its own, as a driver gives it
 
-    def position(self, number: int) -> float:
-        raise NotImplementedError("a camera has no place in a file")
-
     def release(self) -> None:
         pass  # there is no device
 

@@ -35,11 +35,15 @@ class Capture(Protocol):
     def retrieve(self) -> np.ndarray | None:
         """Returns the frame as ``uint8[height, width, 3]``, BGR; None where it is damaged."""
 
-    def position(self, number: int) -> float:
-        """Returns the place of the ``number``-th frame in a file, in seconds."""
-
     def release(self) -> None:
         """Gives the source back."""
+
+
+class FileCapture(Capture, Protocol):
+    """What can be read frame by frame and knows where it is, as a video file does."""
+
+    def position(self, number: int) -> float:
+        """Returns the place of the ``number``-th frame in the file, in seconds."""
 
 
 def open_capture(source: str) -> Capture:

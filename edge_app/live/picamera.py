@@ -59,9 +59,6 @@ class PiCapture:
     def retrieve(self) -> np.ndarray | None:
         return self._pixels
 
-    def position(self, number: int) -> float:
-        raise NotImplementedError("a camera has no place in a file")
-
     def release(self) -> None:
         self._camera.stop()
         self._camera.close()

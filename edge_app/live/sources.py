@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_app.live.capture import Capture, SourceError, open_capture, why_not
+from edge_app.live.capture import Capture, FileCapture, SourceError, open_capture, why_not
 
 TICK_SECONDS = 0.1
 """Where nothing comes for so long, the caller gets None, and may attend to other things."""
@@ -104,7 +104,7 @@ def open_frames(
     return _newest_frames(feed, first)
 
 
-def _every_frame(capture: Capture, fps: float | None) -> Iterator[Frame]:
+def _every_frame(capture: FileCapture, fps: float | None) -> Iterator[Frame]:
     gate = Gate(fps)
     number = 0
     try:
@@ -237,7 +237,7 @@ class _Feed:
                 self.ended = True
                 self._changed.notify()
 
-    def _read(self, capture: Capture) -> None:
+    def _read(self, capture: Capture | FileCapture) -> None:
         gate = Gate(self._arguments[1])
         start, number = time.monotonic(), 0
         while not self._stopping.is_set():
