@@ -16,7 +16,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Union
+from typing import BinaryIO, Union
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
@@ -146,7 +146,7 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
 
 @contextlib.contextmanager
 def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
-    """Opens a picture with the decoder that its first bytes ask for, and no other."""
+    """Opens a picture whose decoder cannot be lost in it; see `_PictureFile`."""
     if isinstance(source, bytes):
         file = io.BytesIO(source)
     else:
@@ -154,15 +154,28 @@ def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
         if os.fstat(file.fileno()).st_size <= _IN_MEMORY:
             with file:
                 file = io.BytesIO(file.read())
-    with file:
-        head = file.read(HEAD_BYTES)
-        file.seek(0)
-        form = sniff(head)
-        if form is None:
-            raise PictureError("is no picture in a known format" if head else "is empty")
-        prepare_decoder(form)
-        with Image.open(file, formats=[form]) as image:
-            yield image
+    with file, open_picture(file) as image:
+        yield image
+
+
+def open_picture(file: BinaryIO) -> Image.Image:
+    """Opens a picture with the decoder that its first bytes ask for, and no other.
+
+    Only the header is read. What Pillow raises of a damaged one comes through.
+
+    Args:
+        file: at its beginning, and seekable.
+
+    Raises:
+        PictureError: it is empty or no picture in a known format, or its decoder is not installed.
+    """
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    form = sniff(head)
+    if form is None:
+        raise PictureError("is no picture in a known format" if head else "is empty")
+    _prepare_decoder(form)
+    return Image.open(file, formats=[form])
 
 
 class _PictureFile(io.BufferedReader):
@@ -196,15 +209,8 @@ def _open_file(path: str | os.PathLike[str]) -> _PictureFile:
     return file
 
 
-def prepare_decoder(form: str) -> None:
-    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores.
-
-    Args:
-        form: a format by Pillow's name, as `edge_app.formats.sniff` gives it.
-
-    Raises:
-        PictureError: its decoder is not installed.
-    """
+def _prepare_decoder(form: str) -> None:
+    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores."""
     if form == "AVIF":
         if not features.check("avif"):
             raise PictureError("is an AVIF picture; to read it: pip install -U pillow")
