@@ -21,7 +21,7 @@ from PIL import Image
 from edge_app import Classifier
 from edge_app.classifier import DEFAULT_MODEL
 from edge_app.imaging import read_pixels
-from edge_app.scan.workers import count_cores
+from edge_app.parallel import count_cores
 
 KERAS_MODEL = DEFAULT_MODEL.with_name("smoking_mobilenetv2.keras")
 

@@ -21,8 +21,8 @@ from PIL import Image
 from benchmarks.machine import describe_machine
 from edge_app import Classifier
 from edge_app.imaging import find_pictures
+from edge_app.parallel import count_cores
 from edge_app.scan import run_scan
-from edge_app.scan.workers import count_cores
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

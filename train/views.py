@@ -7,7 +7,7 @@ in a file, and every fold and every pass over the pictures reads it from there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_app.files import whole_file
+from edge_app.parallel import map_ahead
 from train.augment import augment, blank
 from train.data import Example
 from train.recipe import Recipe
@@ -36,8 +37,7 @@ def make_views(
     Args:
         file: where they are kept, a ``.npy`` file; beside it, a ``.done`` file says how far.
         prefix: float32 ``[n, size, size, 3]`` in [0, 255] to the features at the cut.
-        examples: the pictures; those beyond them, up to ``len(pixels)``, do not exist: the
-            recipe's blanks come behind the pictures.
+        examples: the pictures; the recipe's blanks come behind them.
         folds: the fold of each example, ``int[n]``; views that show two pictures take both from
             the same fold and class, so that no fold learns what it is tested on.
         pixels: ``uint8[n, size, size, 3]``, RGB.
@@ -72,7 +72,7 @@ def make_views(
             )
 
         for (view, places), batch in zip(
-            batches[done:], _ahead(pool, render, batches[done:]), strict=True
+            batches[done:], map_ahead(pool, render, batches[done:], ahead=4), strict=True
         ):
             given = prefix.predict_on_batch(batch.astype(np.float32))
             views[view, places.start : places.stop] = keras.ops.convert_to_numpy(given)
@@ -104,15 +104,6 @@ def _companions(examples: Sequence[Example], folds: np.ndarray) -> list[np.ndarr
         groups.setdefault((example.smoking, int(fold)), []).append(place)
     arrays = {key: np.array(places) for key, places in groups.items()}
     return [arrays[e.smoking, int(fold)] for e, fold in zip(examples, folds, strict=True)]
-
-
-def _ahead(pool: ThreadPoolExecutor, function, items: Sequence) -> Iterator[np.ndarray]:
-    """As ``pool.map``, holding no more than a few results that nobody has asked for yet."""
-    queued = [pool.submit(function, item) for item in items[:4]]
-    for item in [*items[4:], *[None] * min(4, len(items))]:
-        yield queued.pop(0).result()
-        if item is not None:
-            queued.append(pool.submit(function, item))
 
 
 def _fingerprint(examples: Sequence[Example], folds: np.ndarray, recipe: Recipe) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
 
 from edge_app.export.originals import OriginalError, read_original
 from edge_app.files import is_remote
 from edge_app.imaging import PictureError, read_thumbnail
+from edge_app.parallel import count_cores, map_ahead
 
 LONGEST = 192
 """Longer side of a thumbnail in pixels. With `_QUALITY`, one is 3.6 KB on average."""
@@ -29,23 +29,15 @@ def make_thumbnails(paths: Sequence[str | os.PathLike[str]]) -> Iterator[bytes]:
     Yields:
         The bytes of a WebP file for each path; none where the picture cannot be read any more.
     """
-    workers = os.cpu_count() or 1
-    queued: deque[Future[bytes]] = deque()
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(paths), desc="Thumbnails", unit="picture", disable=None) as bar,
-    ):
-        try:
-            for path in paths:
-                queued.append(pool.submit(_thumbnail, path))
-                if len(queued) >= workers * _QUEUED_PER_WORKER:
-                    yield queued.popleft().result()
-                    bar.update()
-            while queued:
-                yield queued.popleft().result()
-                bar.update()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    workers = count_cores()
+    with ThreadPoolExecutor(workers) as pool:
+        yield from tqdm(
+            map_ahead(pool, _thumbnail, paths, workers * _QUEUED_PER_WORKER),
+            "Thumbnails",
+            total=len(paths),
+            unit="picture",
+            disable=None,
+        )
 
 
 def _thumbnail(path: str | os.PathLike[str]) -> bytes:

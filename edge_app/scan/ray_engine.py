@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,10 +30,12 @@ from tqdm import tqdm
 from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.files import is_remote, printable
 from edge_app.imaging import PictureError
+from edge_app.parallel import count_cores, map_ahead
 from edge_app.runtime import native_messages_to
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
 from edge_app.scan.parquet import make_folder, open_filesystem, read_parquet, write_part
-from edge_app.scan.store import FileState, Row
+from edge_app.scan.store import FileState, Row, columns_of
+from edge_app.scan.summary import Tally
 from edge_app.scan.walk import Selection
 
 # Read when ray is imported. Nothing is sent anywhere; its core is silent but for what ends it.
@@ -54,46 +55,30 @@ _MODEL = "model.tflite"  # in the folder that a worker starts in
 _LARGEST_DOWNLOAD = 256_000_000  # bytes
 
 
-@dataclass
-class RaySummary:
+@dataclass(kw_only=True)
+class RaySummary(Tally):
     """What a scan by Ray did.
+
+    ``seconds`` are with the listing, without the start of Ray.
 
     Attributes:
         out: where the results are.
-        labels: the label looked for, and the other one.
-        scanned: pictures classified in this run.
-        smoking: how many of those have the label looked for.
-        unreadable: files that could not be read in this run.
-        unchanged: pictures left alone, since their result was there already.
         undone: pictures of batches that were not reached, or failed every time.
         workers: actors.
-        seconds: how long it took, with the listing, without the start of Ray.
-        interrupted: whether it was stopped before the end.
     """
 
     out: str
-    labels: tuple[str, str]
-    scanned: int = 0
-    smoking: int = 0
-    unreadable: int = 0
-    unchanged: int = 0
     undone: int = 0
     workers: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
 
     def text(self) -> str:
         """The summary for people."""
-        rate = self.scanned / self.seconds if self.seconds else 0.0
-        text = (
-            f"{self.scanned} pictures scanned in {self.seconds:.1f} s ({rate:.0f} a second, "
-            f"{self.workers} workers): "
-            f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}\n"
-            f"{self.unreadable} unreadable, {self.unchanged} unchanged since an earlier scan\n"
-        )
+        lines = self.lines(workers=f", {self.workers} workers")
         if self.undone and not self.interrupted:
-            text += f"{self.undone} not done: their workers died or could not write; run it again\n"
-        return text + f"Results: {self.out}"
+            lines.append(
+                f"{self.undone} not done: their workers died or could not write; run it again"
+            )
+        return "\n".join([*lines, f"Results: {self.out}"])
 
 
 def run_ray_scan(
@@ -124,7 +109,7 @@ def run_ray_scan(
         edge_app.scan.StoreError: a source or the results cannot be used.
         ConnectionError: there is no cluster at the address, or it failed.
     """
-    summary = RaySummary(out, (info.decision.label, info.other_label))
+    summary = RaySummary(out=out, labels=(info.decision.label, info.other_label))
     out = out if is_remote(out) else os.path.abspath(out)
     make_folder(out)
     with _cluster(address, workers, info):
@@ -150,7 +135,7 @@ def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Itera
     else:  # names and counts need next to no memory
         options = {
             "address": "local",
-            "num_cpus": workers or os.cpu_count() or 1,
+            "num_cpus": workers or count_cores(),
             "include_dashboard": False,
             "object_store_memory": 128 << 20,
         }
@@ -292,20 +277,9 @@ class _Worker:
         ):
             if result is None:
                 continue
-            found = isinstance(result, Prediction)
-            now = datetime.datetime.now(datetime.timezone.utc)
+            state = FileState(int(size), int(modified_ns))
             rows.append(
-                Row(
-                    path=path if is_remote(path) else Path(path),
-                    size=int(size),
-                    modified_ns=int(modified_ns),
-                    label=result.label if found else None,
-                    smoking=result.smoking if found else None,
-                    threshold=info.decision.threshold,
-                    model=info.sha256,
-                    error=None if found else str(result),
-                    scanned_at=now.isoformat(timespec="milliseconds"),
-                )
+                Row(path if is_remote(path) else Path(path), *columns_of(state, info, result))
             )
         write_part(self._out, self._run, int(batch["batch"]), rows)
         return {
@@ -339,16 +313,11 @@ class _Worker:
 def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:
     """What the classifier reads: paths as they are, objects downloaded a few ahead, in order."""
     with ThreadPoolExecutor(_READERS) as pool:
-        ahead: deque = deque()
-        for path in paths:
-            ahead.append(pool.submit(_download, path) if is_remote(path) else path)
-            if len(ahead) == _READERS:
-                yield _value(ahead.popleft())
-        yield from map(_value, ahead)
+        yield from map_ahead(pool, _source, paths, _READERS)
 
 
-def _value(source: object) -> str | bytes | PictureError:
-    return source if isinstance(source, str) else source.result()
+def _source(path: str) -> str | bytes | PictureError:
+    return _download(path) if is_remote(path) else path
 
 
 def _download(address: str) -> bytes | PictureError:

@@ -105,7 +105,7 @@ class Scan:
         Raises:
             edge_app.scan.StoreError: the database cannot be used.
         """
-        self.summary = Summary(db, (info.decision.label, info.other_label))
+        self.summary = Summary(db=db, labels=(info.decision.label, info.other_label))
         self.store = Store(db)
         self.progress = Progress(self.summary)
         self._info = info

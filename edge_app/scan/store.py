@@ -89,6 +89,23 @@ class Row:
     scanned_at: str
 
 
+def columns_of(
+    state: FileState, info: ModelInfo, result: Prediction | Exception
+) -> tuple[int, int, str | None, float | None, float, str, str | None, str]:
+    """What a `Row` says beside the path: what came of a picture, now."""
+    found = isinstance(result, Prediction)
+    return (
+        state.size,
+        state.modified_ns,
+        result.label if found else None,
+        result.smoking if found else None,
+        info.decision.threshold,
+        info.sha256,
+        None if found else str(result),
+        datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+    )
+
+
 def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator[Row]:
     """Reads a database of results, also while a scan writes it; a row at a time.
 
@@ -164,19 +181,8 @@ class Store:
         result: Prediction | Exception,
     ) -> None:
         """Notes what came of a picture, to be written in place of what was there."""
-        found = isinstance(result, Prediction)
         name = stored_name(path)
-        self._unwritten[name] = (
-            name,
-            state.size,
-            state.modified_ns,
-            result.label if found else None,
-            result.smoking if found else None,
-            info.decision.threshold,
-            info.sha256,
-            None if found else str(result),
-            datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-        )
+        self._unwritten[name] = (name, *columns_of(state, info, result))
 
     def commit(self) -> None:
         """Makes everything put so far last: all of it, or nothing where it raises.

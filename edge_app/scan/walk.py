@@ -163,20 +163,19 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
     if isinstance(found, Entry):
         yield found
         return
-    path = found
     try:
-        status = os.stat(path)
+        status = os.stat(found)
     except OSError:
         # A link that leads nowhere is reported by whoever reads it; what vanished is not there.
-        if os.path.lexists(path) and looks_like_picture(path):
-            yield Entry(path, FileState(0, 0))
+        if os.path.lexists(found) and looks_like_picture(found):
+            yield Entry(found, FileState(0, 0))
         return
     if stat.S_ISDIR(status.st_mode):  # it was a file when it was listed
         return
     if selection.since_ns is not None and status.st_mtime_ns < selection.since_ns:
         return
     state = FileState(status.st_size, status.st_mtime_ns)
-    yield Entry(path, state if looks_like_picture(path) else None)
+    yield Entry(found, state if looks_like_picture(found) else None)
 
 
 def _walk_names(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.imaging import PictureError
+from edge_app.parallel import count_cores
 from edge_app.scan.store import FileState
 
 _QUEUED_PER_WORKER = 32
@@ -37,13 +38,6 @@ class Done:
 
     job: Job
     result: Prediction | PictureError | None
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Workers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
 from edge_app.imaging import read_pixels, read_thumbnail
+from edge_app.parallel import count_cores
 from edge_app.web.uploads import check_picture
 
 UNCERTAIN = "Uncertain"
@@ -55,7 +55,7 @@ class Pool:
 
     def __init__(self, classifier: Classifier):
         self.info = classifier.info
-        self.size = min(4, os.cpu_count() or 1)
+        self.size = min(4, count_cores())
         self.visitors = self.size + 1
         self._free: queue.LifoQueue[Classifier] = queue.LifoQueue()
         self._free.put(classifier)
