@@ -33,7 +33,7 @@ from convert.layers import correct_biases
 from convert.loading import load_classifier
 from convert.pictures import for_calibration, take_evenly
 from convert.quantize import as_function, to_tflite
-from convert.ranges import set_ranges
+from convert.ranges import METHODS, set_ranges
 from convert.rounding import round_alike
 from edge_app.imaging import find_pictures, read_pixels
 from edge_app.runtime import native_messages_to
@@ -148,7 +148,7 @@ def ways(bench: Bench) -> Iterator[tuple[str, Callable[[], bytes]]]:
             ),
         )
     yield "16-bit activations (16x8)", bench.sixteen_by_eight
-    for ranges in ("min-max", "percentile", "mse"):
+    for ranges in METHODS:
         yield f"ours, ranges by {ranges}", lambda ranges=ranges: bench.ours(ranges)
     yield f"ours, ranges from {few} pictures", lambda: bench.ours(count=few)
     yield f"ours, ranges from {many} pictures", lambda: bench.ours(count=many)

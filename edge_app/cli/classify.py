@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
+from edge_app.cli.options import SOME_UNREADABLE, answer_line, load_classifier, model_options
 from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
 
@@ -46,10 +46,7 @@ def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float |
             }
             click.echo(json.dumps(record))
         elif prediction:
-            doubt = "  (uncertain)" if prediction.uncertain else ""
-            click.echo(
-                f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}{doubt}"
-            )
+            click.echo(answer_line(prediction, path))
         else:
             click.echo(f"{printable(path)}: {error}", err=True)
     sys.exit(SOME_UNREADABLE if unreadable else 0)

@@ -1,13 +1,15 @@
-"""What several commands share: the options that choose the model, and the exit code."""
+"""What several commands share: the options that choose the model, an exit code, an answer."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from edge_app.classifier import DEFAULT_MODEL, Classifier
+from edge_app.classifier import DEFAULT_MODEL, Classifier, Prediction
+from edge_app.files import printable
 from edge_app.runtime import RuntimeMissingError
 
 SOME_UNREADABLE = 1
@@ -39,3 +41,9 @@ def load_classifier(model: Path, threshold: float | None) -> Classifier:
         return Classifier(model, threshold=threshold)
     except (ValueError, RuntimeMissingError) as error:  # a ModelError is a ValueError
         raise click.UsageError(str(error)) from None
+
+
+def answer_line(prediction: Prediction, path: str | os.PathLike[str]) -> str:
+    """What the model says of a picture, in a line for people."""
+    doubt = "  (uncertain)" if prediction.uncertain else ""
+    return f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}{doubt}"

@@ -8,17 +8,16 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-from tqdm import tqdm
 
 from edge_app.classifier import ModelInfo, Prediction
-from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
-from edge_app.files import is_remote, printable
-from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
-from edge_app.scan.watch import WatchError, run_watch
-from edge_app.scan.workers import Done
+from edge_app.cli.options import SOME_UNREADABLE, answer_line, load_classifier, model_options
+from edge_app.files import is_remote
+
+if TYPE_CHECKING:
+    from edge_app.scan.workers import Done
 
 NOT_WRITTEN = 3
 """Exit code where results could not be written."""
@@ -111,6 +110,9 @@ def scan(
     not be written, as on a full disk; 130 stopped by Ctrl-C. After 3 and 130 the same command
     goes on where it was.
     """
+    from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
+    from edge_app.scan.watch import WatchError, run_watch
+
     classifier = load_classifier(model, threshold)
     selection = Selection(include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks)
     options = {"workers": workers, "selection": selection, "rescan": rescan}
@@ -132,16 +134,16 @@ def scan(
         sys.exit(NOT_WRITTEN)
     except (StoreError, WatchError) as error:
         raise click.UsageError(str(error)) from None
-    click.echo(summary.text())
-    if summary.interrupted and not watch:
-        click.echo("Stopped. Run the same command again to go on.")
-        sys.exit(130)
-    sys.exit(SOME_UNREADABLE if summary.unreadable and not watch else 0)
+    if watch:  # which Ctrl-C ends, and which tries again what it could not read
+        _end(summary.text(), stopped=False, incomplete=False)
+    _end(summary.text(), summary.interrupted, incomplete=bool(summary.unreadable))
 
 
 def _scan_with_ray(
     sources: Sequence[Path | str], out: str, info: ModelInfo, address: str | None, options: dict
 ) -> NoReturn:
+    from edge_app.scan import StoreError
+
     try:
         from edge_app.scan.ray_engine import run_ray_scan
 
@@ -152,14 +154,20 @@ def _scan_with_ray(
         ) from None
     except (StoreError, ConnectionError) as error:
         raise click.UsageError(str(error)) from None
-    click.echo(summary.text())
-    if summary.interrupted:
+    incomplete = bool(summary.unreadable or summary.undone)
+    _end(summary.text(), summary.interrupted, incomplete)
+
+
+def _end(text: str, stopped: bool, incomplete: bool) -> NoReturn:
+    click.echo(text)
+    if stopped:
         click.echo("Stopped. Run the same command again to go on.")
         sys.exit(130)
-    sys.exit(SOME_UNREADABLE if summary.unreadable or summary.undone else 0)
+    sys.exit(SOME_UNREADABLE if incomplete else 0)
 
 
 def _print_result(done: Done) -> None:
+    from tqdm import tqdm
+
     if isinstance(done.result, Prediction):
-        label, confidence = done.result.label, done.result.confidence
-        tqdm.write(f"{label:<10}  {confidence:6.1%}  {printable(done.job.path)}")
+        tqdm.write(answer_line(done.result, done.job.path))
