@@ -73,6 +73,18 @@ def make_dataset(folder: Path, count: int = 8, size: int = 64) -> Path:
     return folder
 
 
+def put_score(store, path: Path, info, score: float | None, reason: str = "is damaged") -> None:
+    """Puts what a scan would of a picture with that P(Smoking); None is unreadable."""
+    from edge_app import Prediction
+    from edge_app.scan.store import FileState
+
+    result = OSError(reason)
+    if score is not None:
+        label = info.decision.label if score >= info.decision.threshold else info.other_label
+        result = Prediction(label, max(score, 1 - score), score)
+    store.put(path, FileState.of(path), info, result)
+
+
 def run_module(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     """Runs ``python -m ...`` as a user would, and returns its exit code and output."""
     return subprocess.run(

@@ -13,14 +13,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, run_module
+from conftest import ROOT, put_score, run_module
 
-from edge_app import Prediction
 from edge_app.classifier import Classifier
 from edge_app.cli import main
 from edge_app.export import copy_pictures, highest, read_results, selected
 from edge_app.scan import Store
-from edge_app.scan.store import FileState
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +33,7 @@ def make_result(tmp_path, info):
     def make(scores, name="out.db"):
         with Store(tmp_path / name) as store:
             for path, score in scores.items():
-                result = OSError("is damaged")
-                if score is not None:
-                    found = score >= info.decision.threshold
-                    label = info.decision.label if found else info.other_label
-                    result = Prediction(label, max(score, 1 - score), score)
-                store.put(path, FileState.of(path), info, result)
+                put_score(store, path, info, score)
         return tmp_path / name
 
     return make

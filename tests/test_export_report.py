@@ -6,13 +6,12 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from conftest import put_score
 from webpage import chromium
 
-from edge_app import Prediction
 from edge_app.classifier import Classifier
 from edge_app.cli import main
 from edge_app.scan import Store
-from edge_app.scan.store import FileState
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
 expect = playwright_api.expect
@@ -49,12 +48,7 @@ def make_report(tmp_path, samples, info):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if keep(name) and not path.exists():
                     os.link(picture, path) if len(scores) > 50 else shutil.copy(picture, path)
-                result = OSError("is damaged <b>badly</b>")
-                if score is not None:
-                    found = score >= info.decision.threshold
-                    label = info.decision.label if found else info.other_label
-                    result = Prediction(label, max(score, 1 - score), score)
-                store.put(path, FileState.of(path), info, result)
+                put_score(store, path, info, score, "is damaged <b>badly</b>")
         out = tmp_path / "report.html"
         arguments = ["export", str(tmp_path / "out.db"), "--format", "html", "--out", str(out)]
         return CliRunner().invoke(main, [*arguments, *options]), out

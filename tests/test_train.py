@@ -13,7 +13,7 @@ from conftest import ROOT, make_dataset, run_module
 
 from train.augment import augment
 from train.calibration import calibrate, uncertain_band
-from train.crossvalidation import read_unseen, training_set
+from train.crossvalidation import training_set
 from train.data import (
     TRAINING,
     VALIDATION,
@@ -28,6 +28,7 @@ from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.training import CheckpointError, fit, predict_logits, sampling_weights
+from train.unseen import read_unseen
 from train.views import make_views
 
 
@@ -207,15 +208,23 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     ).save_weights(weights)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("picture,why\nhalves/Smoking/3.png,blurred\n")
-    trained = run_module(
+    command = [
         *("train", "--data", dataset, "--weights", weights, "--out", model),
         *("--wrong-labels", wrong, "--set", "steps=2", "--set", "final_steps=20"),
         *("--set", "views=1", "--set", "blanks=2", "--set", "folds=2"),
-    )
+    ]
+    left = model.with_suffix(".training")
+    left.mkdir()
+    (left / "run.sha256").write_text("of another run")
+    refused = run_module(*command)
+    assert refused.returncode == 2
+    assert f"{left} is what a run of other data" in refused.stderr
+    (left / "run.sha256").unlink()
+    trained = run_module(*command)
     assert trained.returncode == 0, trained.stderr
     assert "Validation: 16 Smoking, 16 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
-    assert not model.with_suffix(".training").exists()
+    assert not left.exists()
     with zipfile.ZipFile(model) as members:
         decision = json.loads(members.read("decision.json"))
     assert decision["threshold"] == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -125,9 +126,10 @@ def _train(
         click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
 
     from train.calibration import calibrate
-    from train.crossvalidation import cross_validate, train_model, write_unseen
+    from train.crossvalidation import cross_validate, train_model
     from train.model import build_model, cut_model
     from train.training import CheckpointError, save
+    from train.unseen import write_unseen
     from train.views import make_views
 
     examples, pixels = load_pixels(examples)
@@ -135,7 +137,7 @@ def _train(
     usable = np.array([e.name not in wrong for e in examples])
     folds = assign_folds(examples, recipe.folds)
     folder = out.with_suffix(".training")
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, recipe, _digest(weights), [e.name for e in examples], sorted(wrong))
     try:
         prefix, _ = cut_model(build_model(weights), recipe.cut, actions=1)
     except ValueError as error:
@@ -168,6 +170,24 @@ def _train(
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
+
+
+def _claim(folder: Path, *run: object) -> None:
+    """Makes the folder of a run, or makes sure that what it holds is of the same run."""
+    identity = hashlib.sha256(repr(run).encode()).hexdigest()
+    file = folder / "run.sha256"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.read_text() != identity:
+        raise click.UsageError(
+            f"{folder} is what a run of other data, weights or numbers left behind; delete it to "
+            "begin anew, or go on with its own command"
+        )
+    file.write_text(identity)
+
+
+def _digest(weights: str) -> str:
+    file = Path(weights)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else weights
 
 
 def _train_notebook(examples: Sequence[Example], weights: str, out: Path, seed: int) -> None:

@@ -7,9 +7,7 @@ have no Testing pictures of their own.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -28,29 +26,6 @@ from train.training import (
     predict_logits,
     sampling_weights,
 )
-
-_COLUMNS = ("picture", "dataset", "group", "smoking", "fold", "score")
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """A picture and what a model said that had not seen it.
-
-    Attributes:
-        name: ``dataset/group/file``.
-        dataset: its data set.
-        group: its folder.
-        smoking: its label.
-        fold: the part of the cross-validation that it was tested in.
-        score: P(Smoking), calibrated as the released model is.
-    """
-
-    name: str
-    dataset: str
-    group: str
-    smoking: bool
-    fold: int
-    score: float
 
 
 def training_set(
@@ -122,7 +97,7 @@ def cross_validate(
 ) -> np.ndarray:
     """Scores every Validation picture with a model that was trained without its fold.
 
-    A fold that is finished is kept in ``folder``, and not done again by a later run.
+    A fold that is finished is kept in ``folder``, and not done again where the same run goes on.
 
     Args:
         weights: of the backbone.
@@ -131,17 +106,18 @@ def cross_validate(
         views: their features.
         folds: the fold of each, ``int[n]``; -1 for those that are always trained on.
         recipe: the numbers.
-        folder: for what is kept until the whole run is done.
+        folder: of this run alone, for what is kept until all of it is done.
 
     Returns:
         The logit of each picture, ``float64[n]``; not a number for Training pictures.
     """
     logits = np.full(len(examples), np.nan)
     for fold in range(recipe.folds):
-        kept = folder / f"fold{fold}.npz"
+        kept = folder / f"fold{fold}.npy"
         tested = np.flatnonzero(folds == fold)
-        known = _read_fold(kept, recipe, tested)
-        if known is None:
+        if kept.exists():
+            tqdm.write(f"Fold {fold + 1} of {recipe.folds} was done before.")
+        else:
             trained = np.flatnonzero((folds != fold) & usable)
             _, suffix = train_model(
                 weights,
@@ -153,69 +129,8 @@ def cross_validate(
                 name=f"Fold {fold + 1} of {recipe.folds}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )
-            known = predict_logits(suffix, views[-1, tested])
             with whole_file(kept) as partial:
-                np.savez(partial, recipe=repr(recipe), tested=tested, logits=known)
+                np.save(partial, predict_logits(suffix, views[-1, tested]))
             keras.utils.clear_session()
-        else:
-            tqdm.write(f"Fold {fold + 1} of {recipe.folds} was done before.")
-        logits[tested] = known
+        logits[tested] = np.load(kept)
     return logits
-
-
-def _read_fold(path: Path, recipe: Recipe, tested: np.ndarray) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    with np.load(path) as kept:
-        same = str(kept["recipe"]) == repr(recipe) and np.array_equal(kept["tested"], tested)
-        return kept["logits"] if same else None
-
-
-def write_unseen(
-    path: Path, examples: Sequence[Example], folds: np.ndarray, scores: np.ndarray
-) -> None:
-    """Writes the scores of cross-validation, a line a picture.
-
-    Args:
-        path: a CSV file.
-        examples: the pictures.
-        folds: the fold of each, ``int[n]``.
-        scores: P(Smoking), ``float[n]``.
-    """
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for example, fold, score in zip(examples, folds, scores, strict=True):
-            writer.writerow(
-                (
-                    example.name,
-                    example.dataset,
-                    example.group,
-                    int(example.smoking),
-                    int(fold),
-                    f"{score:.5f}",
-                )
-            )
-
-
-def read_unseen(path: Path) -> list[Unseen]:
-    """Reads what `write_unseen` wrote.
-
-    Raises:
-        ValueError: the file is something else.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ValueError(f"{path}: expected the columns {', '.join(_COLUMNS)}")
-        return [
-            Unseen(
-                name=row["picture"],
-                dataset=row["dataset"],
-                group=row["group"],
-                smoking=row["smoking"] == "1",
-                fold=int(row["fold"]),
-                score=float(row["score"]),
-            )
-            for row in reader
-        ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from edge_app import Classifier, ModelError
 from edge_app.decision import Decision, read_decision
-from train.crossvalidation import Unseen, read_unseen
 from train.data import (
     TESTING,
     TRAINING,
@@ -31,6 +30,9 @@ from train.data import (
 from train.metrics import measure
 from train.report import plot_folder, to_markdown
 from train.robustness import CHANGES
+from train.unseen import Unseen, read_unseen
+
+Scorer = Callable[[np.ndarray], np.ndarray]
 
 
 @click.command(
@@ -103,7 +105,9 @@ def main(
     if threshold is None:
         threshold = (read_decision(str(model)) or Decision()).threshold
     try:
-        examples, pixels, scores = score(model, examples)
+        size, score = load_scorer(model)
+        examples, pixels = load_pixels(examples, size)
+        scores = score(pixels)
         report = {
             "model": model.name,
             "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
@@ -120,7 +124,7 @@ def main(
                 report["datasets"] |= {name: _with_folds(part, threshold)}
                 measured[name] = part
         if robustness:
-            report["robustness"] = _robustness(model, examples, pixels, threshold)
+            report["robustness"] = _robustness(score, examples, pixels, threshold)
         if original:
             report["against_keras"] = _against(original, pixels, scores, threshold)
     except (ModelError, ValueError) as error:
@@ -158,12 +162,12 @@ def _with_folds(part: list[tuple[Unseen, float]], threshold: float) -> dict:
 
 
 def _robustness(
-    model: Path, examples: Sequence[Example], pixels: np.ndarray, threshold: float
+    score: Scorer, examples: Sequence[Example], pixels: np.ndarray, threshold: float
 ) -> dict[str, float]:
     smoking = np.array([e.smoking for e in examples])
     accuracy = {}
     for name, change in {"as they are": lambda picture: picture, **CHANGES}.items():
-        scores = score_pixels(model, np.stack([change(picture) for picture in pixels]))
+        scores = score(np.stack([change(picture) for picture in pixels]))
         accuracy[name] = float(np.mean((scores >= threshold) == smoking))
     return accuracy
 
@@ -171,7 +175,8 @@ def _robustness(
 def _against(
     original: Path, pixels: np.ndarray, scores: np.ndarray, threshold: float
 ) -> dict[str, float]:
-    expected = score_pixels(original, pixels)
+    _, score_original = load_scorer(original)
+    expected = score_original(pixels)
     flips = (expected >= threshold) != (scores >= threshold)
     return {
         "pictures": len(scores),
@@ -205,45 +210,40 @@ def _write_plots(report: dict, measured: dict, out: Path) -> None:
             plot_false_alarms(groups, folder / "false_alarms.png")
 
 
-def score(model: Path, examples: Sequence[Example]) -> tuple[list[Example], np.ndarray, np.ndarray]:
-    """Reads and scores pictures with a model of either kind, with progress bars.
+def load_scorer(model: Path) -> tuple[int, Scorer]:
+    """Loads a model of either kind.
 
     Returns:
-        The examples that could be read, their pixels ``uint8[n, size, size, 3]``, and their
-        P(Smoking) ``float32[n]``.
+        The side of its input in pixels, and a function that takes pixels
+        ``uint8[n, size, size, 3]``, RGB, and gives P(Smoking) ``float32[n]``, with a progress bar.
 
     Raises:
         edge_app.ModelError: a ``.tflite`` file cannot be used.
         ValueError: a ``.keras`` file cannot be used.
     """
     if model.suffix == ".tflite":
-        size = Classifier(model).info.size
-    else:
-        import keras
-
-        size = keras.models.load_model(model, compile=False).inputs[0].shape[1]
-    examples, pixels = load_pixels(examples, size)
-    return examples, pixels, score_pixels(model, pixels)
-
-
-def score_pixels(model: Path, pixels: np.ndarray) -> np.ndarray:
-    """P(Smoking), ``float32[n]``, of pixels ``uint8[n, size, size, 3]``; raises as `score`."""
-    if model.suffix == ".tflite":
         classifier = Classifier(model)
-        bar = tqdm(pixels, "Classifying", unit="picture", disable=None)
-        return np.array(
-            [classifier.classify_pixels(picture).smoking for picture in bar], np.float32
-        )
+
+        def classify(pixels: np.ndarray) -> np.ndarray:
+            bar = tqdm(pixels, "Classifying", unit="picture", disable=None)
+            scores = [classifier.classify_pixels(picture).smoking for picture in bar]
+            return np.array(scores, np.float32)
+
+        return classifier.info.size, classify
 
     import keras
 
     network = keras.models.load_model(model, compile=False)
-    batches = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
-    scores = [
-        network.predict_on_batch(batch.astype(np.float32))[:, -1]
-        for batch in tqdm(batches, "Classifying", unit="batch", disable=None)
-    ]
-    return np.concatenate(scores)
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        batches = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
+        scores = [
+            network.predict_on_batch(batch.astype(np.float32))[:, -1]
+            for batch in tqdm(batches, "Classifying", unit="batch", disable=None)
+        ]
+        return np.concatenate(scores)
+
+    return network.inputs[0].shape[1], predict
 
 
 def evaluate(

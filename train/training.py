@@ -21,7 +21,6 @@ from train.recipe import Recipe
 CHECKPOINT_STEPS = 100
 """Steps from one checkpoint to the next: under a minute on two cores."""
 
-
 HEAD_C = 0.003
 """Inverse regularization of the logistic regression that the last layer begins with."""
 
@@ -91,7 +90,8 @@ def fit(
         recipe: the numbers.
         steps: how many batches.
         name: for the progress bar.
-        log: a CSV file that gets a line every 20 steps: step, loss, learning rate.
+        log: a CSV file, written anew, that gets a line every 20 steps: step, mean loss since the
+            last line, learning rate. A run that goes on adds to it.
         checkpoint: a file that holds all there is to go on with, written now and then. Where
             it is there already, of the same recipe, training goes on from it.
 
@@ -116,18 +116,20 @@ def fit(
     )
     suffix.optimizer.build(suffix.trainable_variables)
     done = _restore(checkpoint, recipe, suffix)
-    losses = []
+    if log and not done:
+        log.write_text("step,loss,learning_rate\n")
     with tqdm(range(done, steps), name, initial=done, total=steps, disable=None) as bar:
         for step in bar:
             features, targets = training.batch(recipe, step)
-            losses.append(suffix.train_on_batch(features, targets, return_dict=True)["loss"])
+            # What Keras returns is an average since the metrics were last reset.
+            loss = suffix.train_on_batch(features, targets, return_dict=True)["loss"]
             if (step + 1) % 20 == 0 or step + 1 == steps:
-                # What Keras returns is an average since the metrics were last reset.
-                loss = float(losses[-1])
                 suffix.reset_metrics()
+                loss = float(loss)
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
                 if log:
-                    _append(log, step + 1, loss, float(schedule(step)))
+                    with log.open("a") as file:
+                        file.write(f"{step + 1},{loss:.5f},{float(schedule(step)):.3g}\n")
             if checkpoint and (step + 1) % CHECKPOINT_STEPS == 0:
                 _save_state(checkpoint, recipe, suffix, step + 1)
     if checkpoint:
@@ -222,13 +224,6 @@ def sampling_weights(examples: Sequence[Example], smoking_share: float) -> np.nd
         ]
     )
     return weights / weights.sum()
-
-
-def _append(log: Path, step: int, loss: float, rate: float) -> None:
-    if not log.exists():
-        log.write_text("step,loss,learning_rate\n")
-    with log.open("a") as file:
-        file.write(f"{step},{loss:.5f},{rate:.3g}\n")
 
 
 def _state(suffix: keras.Model) -> list:
