@@ -44,7 +44,7 @@ def main():
     else:
         files = [EDGE]
         if not {"-h", "--help"} & set(arguments):
-            files += [WEB] if arguments[0] == "web" else []
+            files += [WEB] if arguments[0] in ("web", "space") else []
             files += [LIVE] if any(a.split("=")[0] == "--mqtt" for a in arguments) else []
             files += [WATCH] if "--watch" in arguments else []
             files += [RAY] if {"ray", "--engine=ray"} & set(arguments) else []

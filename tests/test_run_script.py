@@ -63,10 +63,11 @@ def test_it_installs_again_only_when_the_requirements_change(project):
     assert "Setting up" not in run(project, "info").stdout
 
 
-def test_web_installs_its_own_requirements_when_first_asked_for(project):
+@pytest.mark.parametrize("command", ["web", "space"])  # a Space's folder pins what the page needs
+def test_web_installs_its_own_requirements_when_first_asked_for(project, command):
     assert "requirements-web.txt" not in run(project, "info").stdout
-    assert "requirements-web.txt" in run(project, "web").stdout
-    assert "Setting up" not in run(project, "web").stdout
+    assert "requirements-web.txt" in run(project, command).stdout
+    assert "Setting up" not in run(project, command).stdout
     assert "Setting up" not in run(project, "info").stdout
 
 
