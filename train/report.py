@@ -109,7 +109,7 @@ def _dataset(name: str, result: dict, plots: str) -> str:
     if groups := result.get("false_alarms_by_group"):
         images.append("false_alarms")
         first = [g for g in _FIRST_GROUPS if g in groups]
-        rest = sorted(set(groups) - set(first), key=lambda g: -groups[g][0] / groups[g][1])
+        rest = sorted(set(groups) - set(first), key=lambda g: (-groups[g][0] / groups[g][1], g))
         named = [f"{g.replace('_', ' ')} {groups[g][0]} of {groups[g][1]}" for g in first + rest]
         parts.append(f"False alarms: {', '.join(named)}.")
     if result["worst_mistakes"]:
