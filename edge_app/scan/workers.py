@@ -1,8 +1,8 @@
 """Classifies on all cores, an interpreter a thread.
 
 Threads are enough: Pillow decodes and the interpreter runs without Python's global lock, so two
-threads do as many pictures a second as two processes (benchmarks/scan_workers.py), and they share
-one copy of the libraries.
+threads do about as many pictures a second as two processes (benchmarks/scan_workers.py: more of
+large ones, a tenth less of small ones), and they share one copy of the libraries.
 """
 
 from __future__ import annotations
