@@ -19,6 +19,12 @@ _RUNTIMES = (
 
 
 _stderr_lock = threading.RLock()  # the file descriptor belongs to the whole process
+if hasattr(os, "register_at_fork"):  # a process that is forked off meanwhile would wait for ever
+    os.register_at_fork(
+        before=_stderr_lock.acquire,
+        after_in_parent=_stderr_lock.release,
+        after_in_child=_stderr_lock.release,
+    )
 
 
 class RuntimeMissingError(RuntimeError):

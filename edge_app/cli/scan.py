@@ -113,22 +113,22 @@ def scan(
     from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
     from edge_app.scan.watch import WatchError, run_watch
 
-    classifier = load_classifier(model, threshold)
+    info = load_classifier(model, threshold).info  # its interpreter is not needed
     selection = Selection(include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks)
     options = {"workers": workers, "selection": selection, "rescan": rescan}
     if engine == "ray":
         if watch or prune or not out:
             raise click.UsageError("--engine ray needs --out and goes without --watch and --prune.")
-        _scan_with_ray(folders, out, classifier.info, address, options)
+        _scan_with_ray(folders, out, info, address, options)
     if out or address or any(map(is_remote, folders)):
         raise click.UsageError("--out, --address and places like s3:// need --engine ray.")
     options["prune"] = prune
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped like this
     try:
         if watch:
-            summary = run_watch(folders, db, classifier.info, on_result=_print_result, **options)
+            summary = run_watch(folders, db, info, on_result=_print_result, **options)
         else:
-            summary = run_scan(folders, db, classifier.info, **options)
+            summary = run_scan(folders, db, info, **options)
     except StoreBusyError as error:
         click.echo(f"{error}. Run the same command again to go on.", err=True)
         sys.exit(NOT_WRITTEN)

@@ -2,22 +2,25 @@
 
 Threads are enough: Pillow decodes and the interpreter runs without Python's global lock, so two
 threads do about as many pictures a second as two processes (benchmarks/scan_workers.py: more of
-large ones, a tenth less of small ones), and they share one copy of the libraries.
+large ones, a tenth less of small ones), and they share one copy of the libraries. Where the system
+allows it, these threads are in a process beside this one, which may crash (`scan.isolation`); a
+thread here then waits for each.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.imaging import PictureError
 from edge_app.parallel import count_cores
+from edge_app.scan import isolation
 from edge_app.scan.store import FileState
 
 _QUEUED_PER_WORKER = 32
@@ -50,12 +53,19 @@ class Workers:
         count = count or count_cores()
         self.stopped = False
         self._info = info
+        self._count = count
+        self._isolated: isolation.IsolatedClassifiers | None = None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(count * _QUEUED_PER_WORKER)
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), daemon=True)
+            for number in range(count)
+        ]
 
     def __enter__(self) -> Workers:
+        if isolation.AVAILABLE:
+            self._isolated = isolation.IsolatedClassifiers(self._info, self._count)
         for thread in self._threads:
             thread.start()
         return self
@@ -72,6 +82,8 @@ class Workers:
         deadline = time.monotonic() + 10  # a network drive may never answer
         for thread in self._threads:
             thread.join(timeout=max(0, deadline - time.monotonic()))
+        if self._isolated:
+            self._isolated.close()
 
     def put(self, job: Job) -> None:
         """Adds a picture; waits for its turn."""
@@ -112,17 +124,16 @@ class Workers:
                 if isinstance(done, Done):
                     yield done
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         try:
-            classifier = Classifier(self._info.path, threshold=self._info.decision.threshold)
+            classify = self._make_classify(number)
             while (job := self._jobs.get()) and not self.stopped:
-                self._done.put(Done(job, _classify(classifier, job.path)))
+                self._done.put(Done(job, classify(job.path)))
         except BaseException as error:  # the model file vanished, or a mistake of ours
             self.fail(error)
 
-
-def _classify(classifier: Classifier, path: str) -> Prediction | PictureError | None:
-    try:
-        return classifier.classify(path)
-    except PictureError as error:
-        return error if os.path.lexists(path) else None
+    def _make_classify(self, number: int) -> Callable[[str], Prediction | PictureError | None]:
+        if self._isolated:
+            return functools.partial(self._isolated.classify, number)
+        classifier = Classifier(self._info.path, threshold=self._info.decision.threshold)
+        return functools.partial(isolation.classify_file, classifier)
