@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_module
+from crashes import crashing_environment, write_crasher
 
 from edge_app.export import read_results
 from edge_app.scan import Row, StoreError
@@ -169,6 +170,37 @@ def test_a_node_that_vanishes_costs_no_picture_and_doubles_none(cluster, samples
         tmp_path,
         lambda: cluster.remove_node(node, allow_graceful=False),
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="isolates decoders on Linux only")
+def test_pictures_that_kill_their_worker_have_an_error_and_all_others_are_there_once(
+    samples, tmp_path
+):
+    folder, out = tmp_path / "tree", tmp_path / "out"
+    folder.mkdir()
+    for number in range(200):
+        os.link(samples / "coffee.jpg", folder / f"{number}.jpg")
+    for name in ("a.bmp", "b.bmp", "c.bmp"):
+        write_crasher(folder / name)
+    command = [sys.executable, "-m", "edge_app", "scan", "--engine", "ray", "--workers", "2"]
+    result = subprocess.run(
+        [*command, folder, "--out", out],
+        cwd=ROOT,
+        env=crashing_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "200 pictures scanned" in result.stdout
+    assert "3 unreadable" in result.stdout
+    assert "not done" not in result.stdout
+    rows = [row for part in out.glob("*.parquet") for row in parquet.read_table(part).to_pylist()]
+    assert len({row["path"] for row in rows}) == len(rows) == 203
+    reasons = {row["path"]: row["error"] for row in rows if row["error"]}
+    assert reasons == {
+        str(folder / name): "crashes the decoder (SIGSEGV)" for name in ("a.bmp", "b.bmp", "c.bmp")
+    }
 
 
 def listed(*sizes):

@@ -27,12 +27,14 @@ AVAILABLE = sys.platform == "linux"
 """Elsewhere a process cannot be forked, or not safely beside threads of the system's own."""
 
 
-def classify_file(classifier: Classifier, path: str) -> Prediction | PictureError | None:
-    """Classifies a file; the reason where it cannot be read, None where it vanished."""
+def classify_source(
+    classifier: Classifier, source: str | bytes
+) -> Prediction | PictureError | None:
+    """Classifies a file or its bytes; why it cannot be read, or None for a file that vanished."""
     try:
-        return classifier.classify(path)
+        return classifier.classify(source)
     except PictureError as error:
-        return error if os.path.lexists(path) else None
+        return None if isinstance(source, str) and not os.path.lexists(source) else error
 
 
 class IsolatedClassifiers:
@@ -45,19 +47,19 @@ class IsolatedClassifiers:
         self._lock = threading.Lock()
         self._process = _Process(info, count)
 
-    def classify(self, number: int, path: str) -> Prediction | PictureError | None:
-        """As `classify_file`; what crashes the decoder cannot be read.
+    def classify(self, number: int, source: str | bytes) -> Prediction | PictureError | None:
+        """As `classify_source`; what crashes the decoder cannot be read.
 
         Args:
             number: of the calling thread, from 0; no two may use one at the same time.
-            path: of the file.
+            source: path of the file, or its bytes.
 
         Raises:
             edge_app.ModelError: the model file vanished.
         """
         process = self._process
         try:
-            return process.ask(number, path)
+            return process.ask(number, source)
         except EOFError:
             with self._lock:
                 if self._closed:
@@ -65,17 +67,17 @@ class IsolatedClassifiers:
                 if self._process is process:  # no other thread was here before
                     process.end()
                     self._process = _Process(self._info, self._count)
-                return self._classify_alone(path)
+                return self._classify_alone(source)
 
     def close(self) -> None:
         """Ends the process, whatever it is at."""
         self._closed = True
         self._process.end()
 
-    def _classify_alone(self, path: str) -> Prediction | PictureError | None:
+    def _classify_alone(self, source: str | bytes) -> Prediction | PictureError | None:
         process = _Process(self._info, 1)
         try:
-            return process.ask(0, path)
+            return process.ask(0, source)
         except EOFError:
             status = process.end(by_itself=True)
             if not os.WIFSIGNALED(status):
@@ -108,11 +110,11 @@ class _Process:
             theirs.close()
         self._links = [ours for ours, _ in links]
 
-    def ask(self, number: int, path: str) -> Prediction | PictureError | None:
+    def ask(self, number: int, source: str | bytes) -> Prediction | PictureError | None:
         """What came of a picture; raises EOFError where the process died."""
         link = self._links[number]
         try:
-            link.send(path)
+            link.send(source)
             answer = link.recv()
         except OSError:  # as an end, when something was under way
             raise EOFError from None
@@ -156,7 +158,7 @@ def _answer(info: ModelInfo, link: Connection) -> None:
         try:
             classifier = Classifier(info.path, threshold=info.decision.threshold)
             while True:
-                link.send(classify_file(classifier, link.recv()))
+                link.send(classify_source(classifier, link.recv()))
         except (EOFError, ConnectionError):
             return  # nobody asks any more
         except Exception as error:  # the model file vanished, or a mistake of ours

@@ -5,13 +5,15 @@ Ray Data pipeline holds one interpreter of one thread, reads the pictures of its
 writes the results as one file. Only names and counts travel between processes, never pictures.
 
 An actor that dies is started again, and its batch done again into the same file, so that every
-picture is there exactly once. Nothing else imports ``ray``.
+picture is there exactly once. From then on it reads pictures in a process beside it, so that one
+that crashes its decoder is named and costs nothing else. Nothing else imports ``ray``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import logging
 import os
 import shutil
@@ -32,6 +34,7 @@ from edge_app.files import is_remote, printable
 from edge_app.imaging import PictureError
 from edge_app.parallel import count_cores, map_ahead
 from edge_app.runtime import native_messages_to
+from edge_app.scan import isolation
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
 from edge_app.scan.parquet import make_folder, open_filesystem, read_parquet, write_part
 from edge_app.scan.store import FileState, Row, columns_of
@@ -45,7 +48,7 @@ import ray
 import ray.data
 
 _TRIES = 4
-"""Of a batch whose worker dies, so that a picture that kills it cannot do so for ever."""
+"""Of a batch whose worker dies, so that what kills it cannot do so for ever."""
 
 _READERS = 8
 """Downloads at once in a worker, to hide the waiting for an object store."""
@@ -252,8 +255,14 @@ class _Worker:
     """Classifies batches; Ray makes one in each actor."""
 
     def __init__(self, threshold: float, out: str, run: str):
-        self._classifier = Classifier(_MODEL, threshold=threshold)
+        classifier = Classifier(_MODEL, threshold=threshold)
+        self._info = classifier.info
         self._out, self._run = out, run
+        self._classify = functools.partial(isolation.classify_source, classifier)
+        # Whoever died before may have done so of a picture that comes again.
+        if isolation.AVAILABLE and ray.get_runtime_context().was_current_actor_reconstructed:
+            isolated = isolation.IsolatedClassifiers(classifier.info, 1)
+            self._classify = functools.partial(isolated.classify, 0)
 
     def __call__(self, batch: dict) -> dict[str, object]:
         """Says what came of a batch, or why it failed, which the driver tells the user."""
@@ -265,7 +274,7 @@ class _Worker:
             return {"batch": int(batch["batch"]), **counts, "failure": failure}
 
     def _scan(self, batch: dict) -> dict[str, int]:
-        info = self._classifier.info
+        info = self._info
         paths = [os.fsdecode(path) for path in batch["paths"]]
         rows = []
         for path, size, modified_ns, result in zip(
@@ -294,20 +303,13 @@ class _Worker:
         self, paths: Sequence[str], errors: Sequence[str]
     ) -> Iterator[Prediction | PictureError | None]:
         """What came of each path; None where the file vanished since it was listed."""
-        for path, source, error in zip(paths, _sources(paths), errors, strict=True):
+        for source, error in zip(_sources(paths), errors, strict=True):
             if error:
                 yield PictureError(error)
             elif isinstance(source, PictureError):
                 yield source
             else:
-                yield self._classify(source, path)
-
-    def _classify(self, source: str | bytes, path: str) -> Prediction | PictureError | None:
-        try:
-            return self._classifier.classify(source)
-        except PictureError as error:
-            vanished = not is_remote(path) and not os.path.lexists(path)
-            return None if vanished else error
+                yield self._classify(source)
 
 
 def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:

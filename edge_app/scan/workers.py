@@ -136,4 +136,4 @@ class Workers:
         if self._isolated:
             return functools.partial(self._isolated.classify, number)
         classifier = Classifier(self._info.path, threshold=self._info.decision.threshold)
-        return functools.partial(isolation.classify_file, classifier)
+        return functools.partial(isolation.classify_source, classifier)
