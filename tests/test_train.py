@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,7 @@ from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.training import CheckpointError, fit, predict_logits, sampling_weights
 from train.unseen import read_unseen
-from train.views import make_views
+from train.views import choose_companions, make_views
 
 
 @pytest.fixture(scope="module")
@@ -51,24 +52,23 @@ def test_a_set_with_splits_keeps_them(dataset):
     assert {e.dataset for e in examples} == {"halves"}
 
 
-def test_a_set_without_splits_is_split_in_every_folder(tmp_path):
+def test_a_set_without_splits_is_for_training(tmp_path):
     for action in ("smoking", "drinking", "phoning"):
         touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(20)))
     examples = find_examples(tmp_path)
     assert {e.group for e in examples if e.smoking} == {"smoking"}
-    for action in ("smoking", "drinking", "phoning"):
-        splits = Counter(e.split for e in examples if e.group == action)
-        assert splits == {"Training": 15, "Validation": 5}
-    assert find_examples(tmp_path) == examples
+    assert {e.split for e in examples} == {TRAINING}
+    assert Counter(e.group for e in examples) == dict.fromkeys(
+        ("smoking", "drinking", "phoning"), 20
+    )
 
 
 def test_every_folder_is_dealt_out_evenly_to_the_folds(tmp_path):
     for action in ("smoking", "drinking"):
-        touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(20)))
+        touch(tmp_path, *(f"{action}/{n}.jpg" for n in range(5)))
     examples = find_examples(tmp_path)
     folds = assign_folds(examples, 4)
     dealt = Counter((e.group, fold) for e, fold in zip(examples, folds, strict=True))
-    assert dealt.pop(("smoking", -1)) == dealt.pop(("drinking", -1)) == 15
     assert sorted(dealt.values()) == [1, 1, 1, 1, 1, 1, 2, 2]
     again = dict(zip(reversed(examples), assign_folds(examples[::-1], 4), strict=True))
     assert [again[e] for e in examples] == folds.tolist()
@@ -222,7 +222,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     (left / "run.sha256").unlink()
     trained = run_module(*command)
     assert trained.returncode == 0, trained.stderr
-    assert "Validation: 16 Smoking, 16 NotSmoking" in trained.stdout
+    assert "32 pictures Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
     assert not left.exists()
     with zipfile.ZipFile(model) as members:
@@ -230,7 +230,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert decision["threshold"] == 0.5
     assert "cross-validation" in decision["chosen"]
     unseen = read_unseen(model.with_suffix(".csv"))
-    assert Counter(picture.fold for picture in unseen) == {0: 16, 1: 16}
+    assert Counter(picture.fold for picture in unseen) == {0: 32, 1: 32}
     assert model.with_suffix(".log.csv").read_text().startswith("step,loss,")
 
     converted = run_module("convert", model, "--calibration", dataset, "--out", integer)
@@ -249,7 +249,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         report = json.loads((out / "evaluation.json").read_text())
         assert report["datasets"]["halves"]["pictures"] == 32
         crossed = report["datasets"]["halves, cross-validated"]
-        assert crossed["pictures"] == 31
+        assert crossed["pictures"] == 62  # one of that name in each split
         assert len(crossed["accuracy_by_fold"]) == 2
         assert report["robustness"].keys() == {"as they are", *CHANGES}
         assert report["against_keras"]["pictures"] == 32
@@ -257,6 +257,17 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         for plot in ("confusion_matrix", "scores", "curves", "reliability"):
             assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
             assert f"(evaluation/halves_unseen/{plot}.png)" in document
+
+    whole = tmp_path / "smoking_wild"  # a set without Testing pictures
+    shutil.copytree(dataset / "Training" / "Smoking", whole)
+    alone = ("train.evaluate", model, whole, "--out", tmp_path / "alone" / "evaluation")
+    refused = run_module(*alone)
+    assert refused.returncode == 2
+    assert "--unseen FILE shows" in " ".join(refused.stderr.split())
+    shown = run_module(*alone, "--unseen", model.with_suffix(".csv"), "--keras", model)
+    assert shown.returncode == 0, shown.stderr
+    report = json.loads((tmp_path / "alone" / "evaluation" / "evaluation.json").read_text())
+    assert report["datasets"].keys() == {"halves, cross-validated"}
 
 
 def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
@@ -291,7 +302,7 @@ def test_wrong_usage_is_one_clear_message(dataset, tmp_path, arguments, message)
 @pytest.fixture(scope="module")
 def tiny():
     """A recipe of seconds, with all that can be switched on, and data for it."""
-    recipe = Recipe(views=2, blanks=3, folds=2, batch=8, mixup=0.2, action_weight=0.3)
+    recipe = Recipe(views=2, blanks=3, folds=2, pairs=0.3, batch=8, mixup=0.2, action_weight=0.3)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (24, 224, 224, 3), np.uint8)
     groups = ["smoking", "drinking", "phoning"]
@@ -305,7 +316,12 @@ def tiny():
 def views_of(tiny, file):
     recipe, examples, pixels = tiny
     prefix, _ = cut_model(build_model(None), recipe.cut, 1)
-    return make_views(file, prefix, examples, assign_folds(examples, 2), pixels, recipe)
+    return make_views(file, prefix, examples, companions_of(tiny), pixels, recipe)
+
+
+def companions_of(tiny):
+    recipe, examples, _ = tiny
+    return choose_companions(assign_folds(examples, 2), np.ones(24, bool), recipe)
 
 
 def test_a_cut_model_is_the_model(tiny):
@@ -327,7 +343,7 @@ def test_views_that_were_broken_off_go_on_and_others_begin_anew(tiny, tmp_path, 
     monkeypatch.setattr(views, "_BATCH", 9)
     keras.utils.set_random_seed(0)
     expected = np.array(views_of(tiny, tmp_path / "whole.npy"))
-    assert expected.shape == (3, 27, 14, 14, 64)
+    assert expected.shape == (3, 27, 56, 56, 24)
     assert (expected[0] != expected[1]).any()
     file, done = tmp_path / "part.npy", tmp_path / "part.done"
     keras.utils.set_random_seed(0)
@@ -348,7 +364,7 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
 
     recipe, examples, _ = tiny
     views = views_of(tiny, tmp_path / "views.npy")
-    chosen = training_set(examples, views, np.arange(24), recipe)
+    chosen = training_set(examples, views, companions_of(tiny), np.arange(24), recipe)
     checkpoint = tmp_path / "run.checkpoint.npz"
     draw = training.TrainingSet.batch
 
@@ -380,10 +396,10 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
 def test_a_batch_is_balanced_and_depends_on_its_step_only(tiny, tmp_path):
     recipe, examples, _ = tiny
     views = views_of(tiny, tmp_path / "views.npy")
-    chosen = training_set(examples, views, np.arange(0, 24, 2), recipe)
+    chosen = training_set(examples, views, companions_of(tiny), np.arange(0, 24, 2), recipe)
     assert set(chosen.places) == {*range(0, 24, 2), 24, 25, 26}
     features, targets = chosen.batch(recipe, 0)
-    assert features.shape == (8, 14, 14, 64)
+    assert features.shape == (8, 56, 56, 24)
     assert targets["smoking"].shape == (8, 1)
     assert targets["action"].shape == (8, 3)
     assert np.all(targets["action"].sum(axis=1) <= 1 + 1e-6)
@@ -391,5 +407,28 @@ def test_a_batch_is_balanced_and_depends_on_its_step_only(tiny, tmp_path):
     other, _ = chosen.batch(recipe, 1)
     assert (features == again).all()
     assert (features != other).any()
-    share = chosen.weights[chosen.smoking[chosen.places] == 1].sum()
+    share = chosen.weights[chosen.smoking[-1, chosen.places] == 1].sum()
     assert share == pytest.approx(recipe.smoking_share)
+
+
+def test_companions_are_of_the_same_fold_and_decide_the_label(tiny):
+    recipe, examples, _ = tiny
+    recipe = dataclasses.replace(recipe, pairs=0.5, views=40)
+    folds, usable = assign_folds(examples, 2), np.arange(24) != 5
+    companions = choose_companions(folds, usable, recipe)
+    assert (companions == choose_companions(folds, usable, recipe)).all()
+    paired = companions >= 0
+    assert paired[:-1, :24].mean() == pytest.approx(recipe.pairs, abs=0.05)
+    assert not paired[-1].any()  # the pictures as they are
+    assert not paired[:, 24:].any()  # blanks
+    assert 5 not in companions
+    view, place = np.nonzero(paired)
+    assert (folds[companions[view, place]] == folds[place]).all()
+
+    views = np.empty((41, 27, 1, 1, 1), np.float16)
+    chosen = training_set(examples, views, companions, np.arange(24), recipe)
+    smokes = np.array([e.smoking for e in examples])
+    assert (chosen.smoking[-1, :24] == smokes).all()
+    either = smokes[place] | smokes[companions[view, place]]
+    assert (chosen.smoking[view, place] == either).all()
+    assert either.any() and not either.all()

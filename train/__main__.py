@@ -48,7 +48,7 @@ FEWEST_PICTURES = 10
     default="imagenet",
     show_default=True,
     help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, "
-    "or a .keras file of ours that was trained on the Training pictures of the same data.",
+    "or a .keras file of ours that was not trained on these pictures.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
@@ -113,14 +113,12 @@ def _train(
     examples: Sequence[Example], weights: str, out: Path, recipe: Recipe, wrong: set[str]
 ) -> None:
     examples = [e for e in examples if e.split != TESTING]
-    for split in (TRAINING, VALIDATION):
-        of_split = [e for e in examples if e.split == split]
-        smoking = sum(e.smoking for e in of_split)
-        click.echo(f"{split}: {smoking} Smoking, {len(of_split) - smoking} NotSmoking")
-        if min(smoking, len(of_split) - smoking) < FEWEST_PICTURES:
-            raise click.UsageError(
-                f"{split} needs {FEWEST_PICTURES} pictures of each class; add another --data."
-            )
+    smoking = sum(e.smoking for e in examples)
+    click.echo(f"{smoking} pictures Smoking, {len(examples) - smoking} NotSmoking")
+    if min(smoking, len(examples) - smoking) < FEWEST_PICTURES:
+        raise click.UsageError(
+            f"Training needs {FEWEST_PICTURES} pictures of each class; add another --data."
+        )
     unknown = wrong - {e.name for e in examples}
     if unknown:
         click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
@@ -130,12 +128,13 @@ def _train(
     from train.model import build_model, cut_model
     from train.training import CheckpointError, save
     from train.unseen import write_unseen
-    from train.views import make_views
+    from train.views import choose_companions, make_views
 
     examples, pixels = load_pixels(examples)
     labels = np.array([e.smoking for e in examples])
     usable = np.array([e.name not in wrong for e in examples])
     folds = assign_folds(examples, recipe.folds)
+    companions = choose_companions(folds, usable, recipe)
     folder = out.with_suffix(".training")
     _claim(folder, recipe, _digest(weights), [e.name for e in examples], sorted(wrong))
     try:
@@ -143,13 +142,14 @@ def _train(
     except ValueError as error:
         raise click.UsageError(f"The model could not be built: {error}") from None
     try:
-        views = make_views(folder / "views.npy", prefix, examples, folds, pixels, recipe)
+        views = make_views(folder / "views.npy", prefix, examples, companions, pixels, recipe)
         del pixels
-        logits = cross_validate(weights, examples, usable, views, folds, recipe, folder)
+        logits = cross_validate(weights, examples, usable, views, companions, folds, recipe, folder)
         model, _ = train_model(
             weights,
             examples,
             views,
+            companions,
             np.flatnonzero(usable),
             recipe,
             recipe.final_steps,
@@ -159,13 +159,10 @@ def _train(
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
-    tested = folds >= 0
-    right = tested & usable
-    calibration = calibrate(logits[right], labels[right], recipe.false_alarms)
+    calibration = calibrate(logits[usable], labels[usable], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
-    unseen = [e for e, of_fold in zip(examples, tested, strict=True) if of_fold]
-    write_unseen(scores_file, unseen, folds[tested], calibration.scores(logits[tested]))
+    write_unseen(scores_file, examples, folds, calibration.scores(logits))
     save(model, calibration.decision, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")

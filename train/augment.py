@@ -10,10 +10,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-PAIRS = 0.12
-"""Share of the views that show two pictures of the same class side by side, as a picture of
-several people does."""
-
 
 def augment(
     pixels: np.ndarray, rng: np.random.Generator, companion: np.ndarray | None = None
@@ -23,12 +19,12 @@ def augment(
     Args:
         pixels: ``uint8[side, side, 3]``, RGB.
         rng: the source of chance; the same state gives the same picture.
-        companion: another picture of the same class and shape, to stand beside it now and then.
+        companion: another picture of the same shape, to stand beside it.
 
     Returns:
         ``uint8[side, side, 3]``, RGB.
     """
-    if companion is not None and rng.random() < PAIRS:
+    if companion is not None:
         pixels = _side_by_side(pixels, companion, rng)
     return _wear(_colour(_move(pixels, rng), rng), rng)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from edge_app.files import whole_file
@@ -22,20 +23,24 @@ from train.training import (
     TrainingSet,
     action_targets,
     fit,
-    fit_head,
     predict_logits,
     sampling_weights,
 )
 
 
 def training_set(
-    examples: Sequence[Example], views: np.ndarray, places: np.ndarray, recipe: Recipe
+    examples: Sequence[Example],
+    views: np.ndarray,
+    companions: np.ndarray,
+    places: np.ndarray,
+    recipe: Recipe,
 ) -> TrainingSet:
     """The pictures at ``places`` and all blanks, balanced.
 
     Args:
         examples: all pictures.
         views: from `train.views.make_views`; the blanks lie behind the pictures.
+        companions: what they were made with.
         places: which pictures to train on, ``int[m]``.
         recipe: share of the class Smoking.
     """
@@ -45,11 +50,14 @@ def training_set(
     ]
     everything = [*examples, *blanks]
     places = np.concatenate([places, np.arange(len(examples), len(everything))])
+    smoking = np.array([e.smoking for e in everything], np.float32)
+    paired = companions >= 0
     return TrainingSet(
         views=views,
         places=places,
-        smoking=np.array([e.smoking for e in everything], np.float32),
+        smoking=np.where(paired, np.maximum(smoking, smoking[companions]), smoking),
         actions=action_targets(everything),
+        paired=paired,
         weights=sampling_weights([everything[i] for i in places], recipe.smoking_share),
     )
 
@@ -58,6 +66,7 @@ def train_model(
     weights: str | Path | None,
     examples: Sequence[Example],
     views: np.ndarray,
+    companions: np.ndarray,
     places: np.ndarray,
     recipe: Recipe,
     steps: int,
@@ -69,6 +78,7 @@ def train_model(
         weights: of the backbone, as in `train.model.build_model`.
         examples: all pictures.
         views: their features.
+        companions: what these were made with.
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
         steps: how many batches.
@@ -77,11 +87,13 @@ def train_model(
     Returns:
         The model, and the part of it behind the cut.
     """
-    chosen = training_set(examples, views, places, recipe)
+    chosen = training_set(examples, views, companions, places, recipe)
     model = build_model(weights, recipe.dropout)
-    _, suffix = cut_model(model, recipe.cut, chosen.actions.shape[1])
     if not is_whole(weights):
-        fit_head(suffix, chosen, recipe)
+        # A last layer that begins at random pulls the features about before it knows anything.
+        head = model.layers[-1]
+        head.set_weights([np.zeros_like(values) for values in head.get_weights()])
+    _, suffix = cut_model(model, recipe.cut, chosen.actions.shape[1])
     fit(suffix, chosen, recipe, steps, **options)
     return model, suffix
 
@@ -91,11 +103,12 @@ def cross_validate(
     examples: Sequence[Example],
     usable: np.ndarray,
     views: np.ndarray,
+    companions: np.ndarray,
     folds: np.ndarray,
     recipe: Recipe,
     folder: Path,
 ) -> np.ndarray:
-    """Scores every Validation picture with a model that was trained without its fold.
+    """Scores every picture with a model that was trained without its fold.
 
     A fold that is finished is kept in ``folder``, and not done again where the same run goes on.
 
@@ -104,25 +117,25 @@ def cross_validate(
         examples: the pictures.
         usable: which may be trained on, ``bool[n]``; the others are scored all the same.
         views: their features.
-        folds: the fold of each, ``int[n]``; -1 for those that are always trained on.
+        companions: what these were made with.
+        folds: the fold of each, ``int[n]``.
         recipe: the numbers.
         folder: of this run alone, for what is kept until all of it is done.
 
     Returns:
-        The logit of each picture, ``float64[n]``; not a number for Training pictures.
+        The logit of each picture, ``float64[n]``.
     """
     logits = np.full(len(examples), np.nan)
     for fold in range(recipe.folds):
         kept = folder / f"fold{fold}.npy"
         tested = np.flatnonzero(folds == fold)
-        if kept.exists():
-            tqdm.write(f"Fold {fold + 1} of {recipe.folds} was done before.")
-        else:
+        if not kept.exists():
             trained = np.flatnonzero((folds != fold) & usable)
             _, suffix = train_model(
                 weights,
                 examples,
                 views,
+                companions,
                 trained,
                 recipe,
                 recipe.steps,
@@ -133,4 +146,6 @@ def cross_validate(
                 np.save(partial, predict_logits(suffix, views[-1, tested]))
             keras.utils.clear_session()
         logits[tested] = np.load(kept)
+        area = roc_auc_score([examples[i].smoking for i in tested], logits[tested])
+        tqdm.write(f"Fold {fold + 1} of {recipe.folds}: ROC AUC {area:.4f}, {len(tested)} pictures")
     return logits

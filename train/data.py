@@ -10,10 +10,9 @@ A folder whose name begins with "smoking" is Smoking; every other one is NotSmok
 that must be said by the name (``smoking...`` or ``notsmoking...``), since a lone folder of some
 other name is more likely a mistake. Case, spaces, dashes and underscores in names do not matter.
 
-Sets without splits of their own are split folder by folder, three quarters Training and a quarter
-Validation, in the order of a hash of the files' names: the same on every machine. Training
-pictures are always trained on; Validation pictures are scored in cross-validation, by a model that
-was trained without them; Testing pictures are only ever measured.
+Pictures of sets without splits of their own are Training pictures. Training and Validation pictures
+are cross-validated together, each scored by a model that was trained without it, and the released
+model is trained on both; Testing pictures are only ever measured.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ _SPLIT_NAMES = {
     "testing": TESTING,
     "test": TESTING,
 }
-_VALIDATION_SHARE = 0.25
 
 
 class DatasetError(ValueError):
@@ -155,36 +153,28 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
-    """Deals the Validation pictures out to the parts of a cross-validation.
+    """Deals pictures out to the parts of a cross-validation.
 
-    Every folder of every set is dealt out evenly, in the order of a hash of the files' names.
+    Every folder of every set is dealt out evenly, in the order of a hash of the files' names: the
+    same on every machine.
 
     Returns:
-        The part of each picture, ``int[n]``, counted from 0; -1 for Training pictures.
+        The part of each picture, ``int[n]``, counted from 0.
     """
-    parts = np.full(len(examples), -1)
+    parts = np.empty(len(examples), int)
     dealt: Counter[tuple[str, str]] = Counter()
     for place in sorted(range(len(examples)), key=lambda i: _hash_of_name(examples[i].path)):
-        if examples[place].split == VALIDATION:
-            folder = (examples[place].dataset, examples[place].group)
-            parts[place] = dealt[folder] % folds
-            dealt[folder] += 1
+        folder = (examples[place].dataset, examples[place].group)
+        parts[place] = dealt[folder] % folds
+        dealt[folder] += 1
     return parts
 
 
-def _examples_of_class(folder: Path, dataset: str, split: str | None = None) -> list[Example]:
+def _examples_of_class(folder: Path, dataset: str, split: str = TRAINING) -> list[Example]:
     smoking = _plain(folder.name).startswith("smoking")
-    paths = sorted(find_pictures(folder), key=_hash_of_name)
-    first_of_training = _VALIDATION_SHARE * len(paths)
     return [
-        Example(
-            path,
-            smoking,
-            dataset,
-            folder.name,
-            split or (VALIDATION if place < first_of_training else TRAINING),
-        )
-        for place, path in enumerate(paths)
+        Example(path, smoking, dataset, folder.name, split)
+        for path in sorted(find_pictures(folder))
     ]
 
 

@@ -97,17 +97,18 @@ def main(
     except DatasetError as error:
         raise click.BadParameter(str(error), param_hint="DATA") from None
     examples = [e for e in examples if split in ("all", e.split)]
-    if not examples:
+    if not examples and not unseen:
         raise click.UsageError(
             f"There are no {split} pictures in {', '.join(map(str, data))}. Sets without splits "
-            "are trained on whole: --split all measures a model that has not seen them."
+            "are trained on whole: --unseen FILE shows what cross-validation said of them, --split "
+            "all measures a model that has not seen them."
         )
     if threshold is None:
         threshold = (read_decision(str(model)) or Decision()).threshold
     try:
         size, score = load_scorer(model)
         examples, pixels = load_pixels(examples, size)
-        scores = score(pixels)
+        scores = score(pixels) if examples else np.empty(0)
         report = {
             "model": model.name,
             "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
@@ -123,9 +124,9 @@ def main(
             for name, part in _cross_validated(unseen, names_in(wrong_labels)).items():
                 report["datasets"] |= {name: _with_folds(part, threshold)}
                 measured[name] = part
-        if robustness:
+        if robustness and examples:
             report["robustness"] = _robustness(score, examples, pixels, threshold)
-        if original:
+        if original and examples:
             report["against_keras"] = _against(original, pixels, scores, threshold)
     except (ModelError, ValueError) as error:
         raise click.ClickException(str(error)) from None

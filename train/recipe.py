@@ -15,6 +15,7 @@ class Recipe:
         views: random views of each picture.
         blanks: how many pictures that show nothing (black, one colour, a gradient, noise) are
             added as NotSmoking, each in as many views.
+        pairs: share of the views that show two pictures side by side.
         folds: parts of the cross-validation.
         steps: batches of each fold's training.
         final_steps: batches of the training on all pictures.
@@ -34,18 +35,19 @@ class Recipe:
         seed: of everything random.
     """
 
-    cut: str = "block_6_project_BN"
-    views: int = 4
+    cut: str = "block_2_add"
+    views: int = 12
     blanks: int = 64
-    folds: int = 2
-    steps: int = 800
-    final_steps: int = 800
+    pairs: float = 0.06
+    folds: int = 5
+    steps: int = 1400
+    final_steps: int = 2200
     batch: int = 32
-    learning_rate: float = 3e-5
+    learning_rate: float = 1.5e-4
     weight_decay: float = 0.02
     dropout: float = 0.3
     smoking_share: float = 0.45
-    mixup: float = 0.2
+    mixup: float = 0.0
     label_smoothing: float = 0.05
     action_weight: float = 0.0
     false_alarms: float = 0.025

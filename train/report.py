@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 _FIRST_GROUPS = ("drinking", "phoning", "brushing_teeth", "blowing_bubbles")
 """What people do that looks most like smoking; these come first in the table."""
 
@@ -100,9 +102,9 @@ def _against_keras(difference: dict) -> str:
 def _dataset(name: str, result: dict, plots: str) -> str:
     parts = [f"## {name}"]
     if folds := result.get("accuracy_by_fold"):
-        mean = sum(folds) / len(folds)
         parts.append(
-            f"Accuracy by fold: {', '.join(f'{fold:.1%}' for fold in folds)}; mean {mean:.1%}."
+            f"Accuracy by fold: {', '.join(f'{fold:.1%}' for fold in folds)}; "
+            f"mean {np.mean(folds):.1%}, standard deviation {np.std(folds, ddof=1):.1%}."
         )
     images = ["confusion_matrix", "scores", "reliability"]
     images += ["curves"] if result["roc_auc"] is not None else []

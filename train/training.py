@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from edge_app.decision import Decision, append_decision
@@ -20,9 +19,6 @@ from train.recipe import Recipe
 
 CHECKPOINT_STEPS = 100
 """Steps from one checkpoint to the next: under a minute on two cores."""
-
-HEAD_C = 0.003
-"""Inverse regularization of the logistic regression that the last layer begins with."""
 
 
 class CheckpointError(ValueError):
@@ -36,8 +32,9 @@ class TrainingSet:
     Attributes:
         views: from `train.views.make_views`; its last view, the pictures as they are, is not used.
         places: which of the pictures and blanks are trained on, ``int[m]``.
-        smoking: P(Smoking) that is to be learnt, for all of them, ``float32[n]``.
-        actions: one-hot actions of all of them, from `action_targets`, ``float32[n, actions]``.
+        smoking: P(Smoking) that is to be learnt, for all views, ``float32[views + 1, n]``.
+        actions: one-hot actions of all pictures, from `action_targets`, ``float32[n, actions]``.
+        paired: which views show two pictures, and so no one action, ``bool[views + 1, n]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
     """
 
@@ -45,6 +42,7 @@ class TrainingSet:
     places: np.ndarray
     smoking: np.ndarray
     actions: np.ndarray
+    paired: np.ndarray
     weights: np.ndarray
 
     def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -58,7 +56,8 @@ class TrainingSet:
         drawn = rng.choice(self.places, recipe.batch, p=self.weights)
         of_view = rng.integers(recipe.views, size=recipe.batch)
         features = self.views[of_view, drawn].astype(np.float32)
-        smoking, actions = self.smoking[drawn, None], self.actions[drawn]
+        smoking = self.smoking[of_view, drawn, None]
+        actions = self.actions[drawn] * ~self.paired[of_view, drawn, None]
         smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
         if recipe.mixup:
             share = rng.beta(recipe.mixup, recipe.mixup, (recipe.batch, 1)).astype(np.float32)
@@ -134,33 +133,6 @@ def fit(
                 _save_state(checkpoint, recipe, suffix, step + 1)
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
-
-
-def fit_head(suffix: keras.Model, training: TrainingSet, recipe: Recipe) -> None:
-    """Starts the last layer where a logistic regression on the untrained features ends.
-
-    A head that begins at random pulls the features about before it knows anything (Kumar and
-    others, "Fine-Tuning can Distort Pretrained Features", 2022).
-
-    Args:
-        suffix: from `train.model.cut_model`, with the backbone's own weights; changed in place.
-        training: what on; three of its views are used.
-        recipe: the numbers.
-    """
-    pooled = keras.Sequential([suffix.get_layer("rest"), suffix.get_layer("pool")])
-    features = np.concatenate(
-        [
-            pooled.predict_on_batch(training.views[view, part].astype(np.float32))
-            for view in range(min(3, recipe.views))
-            for part in np.array_split(training.places, max(1, len(training.places) // 64))
-        ]
-    )
-    repeats = len(features) // len(training.places)
-    labels = np.tile(training.smoking[training.places] >= 0.5, repeats)
-    weights = np.tile(training.weights * len(training.weights), repeats)
-    regression = LogisticRegression(C=HEAD_C, max_iter=300).fit(features, labels, weights)
-    head = suffix.get_layer("smoking")
-    head.set_weights([regression.coef_.T.astype(np.float32), regression.intercept_])
 
 
 def predict_logits(suffix: keras.Model, features: np.ndarray) -> np.ndarray:

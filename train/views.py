@@ -28,7 +28,7 @@ def make_views(
     file: Path,
     prefix: keras.Model,
     examples: Sequence[Example],
-    folds: np.ndarray,
+    companions: np.ndarray,
     pixels: np.ndarray,
     recipe: Recipe,
 ) -> np.ndarray:
@@ -38,8 +38,7 @@ def make_views(
         file: where they are kept, a ``.npy`` file; beside it, a ``.done`` file says how far.
         prefix: float32 ``[n, size, size, 3]`` in [0, 255] to the features at the cut.
         examples: the pictures; the recipe's blanks come behind them.
-        folds: the fold of each example, ``int[n]``; views that show two pictures take both from
-            the same fold and class, so that no fold learns what it is tested on.
+        companions: from `choose_companions`.
         pixels: ``uint8[n, size, size, 3]``, RGB.
         recipe: its seed, views and blanks.
 
@@ -50,14 +49,13 @@ def make_views(
     count = len(examples) + recipe.blanks
     shape = (recipe.views + 1, count, *prefix.output.shape[1:])
     done_file = file.with_suffix(".done")
-    wanted = _fingerprint(examples, folds, recipe)
+    wanted = _fingerprint(examples, companions, recipe)
     done = 0
     if file.exists() and done_file.exists():
         name, _, number = done_file.read_text().partition(" ")
         done = int(number) if name == wanted else 0
     mode = "r+" if done else "w+"
     views = np.lib.format.open_memmap(file, mode, np.float16, None if done else shape)
-    companions = _companions(examples, folds)
     batches = [
         (view, range(start, min(start + _BATCH, count)))
         for view in range(recipe.views + 1)
@@ -86,28 +84,48 @@ def make_views(
 
 
 def _render(
-    place: int, view: int, pixels: np.ndarray, companions: list[np.ndarray], recipe: Recipe
+    place: int, view: int, pixels: np.ndarray, companions: np.ndarray, recipe: Recipe
 ) -> np.ndarray:
     rng = np.random.default_rng([recipe.seed, view, place])
-    if place >= len(companions):
+    if place >= len(pixels):
         return blank(rng, pixels.shape[1])
     if view == recipe.views:
         return pixels[place]
-    companion = pixels[rng.choice(companions[place])]
-    return augment(pixels[place], rng, companion)
+    companion = companions[view, place]
+    return augment(pixels[place], rng, pixels[companion] if companion >= 0 else None)
 
 
-def _companions(examples: Sequence[Example], folds: np.ndarray) -> list[np.ndarray]:
-    """For each example, the places of those of its own class and fold."""
-    groups: dict[tuple[bool, int], list[int]] = {}
-    for place, (example, fold) in enumerate(zip(examples, folds, strict=True)):
-        groups.setdefault((example.smoking, int(fold)), []).append(place)
-    arrays = {key: np.array(places) for key, places in groups.items()}
-    return [arrays[e.smoking, int(fold)] for e, fold in zip(examples, folds, strict=True)]
+def choose_companions(folds: np.ndarray, usable: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Decides which views show two pictures side by side, as a picture of several people does.
+
+    Both come from the same fold, so that no fold learns what it is tested on, and are of any
+    class: such a view is Smoking where either is. A scene alone, or the kind of a data set, then
+    says less about the class, and a smoker has to be found among others.
+
+    Args:
+        folds: the fold of each picture, ``int[n]``.
+        usable: which of them have a label that can be relied on, ``bool[n]``; others are nobody's
+            companion.
+        recipe: its seed, views, blanks and share of pairs.
+
+    Returns:
+        The place of the second picture, ``int[views + 1, n + blanks]``; -1 where there is none.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    companions = np.full((recipe.views + 1, len(folds) + recipe.blanks), -1)
+    for fold in np.unique(folds):
+        places = np.flatnonzero(folds == fold)
+        others = places[usable[places]]
+        if len(others):
+            chosen = rng.choice(others, (recipe.views, len(places)))
+            paired = rng.random(chosen.shape) < recipe.pairs
+            companions[:-1, places] = np.where(paired, chosen, -1)
+    return companions
 
 
-def _fingerprint(examples: Sequence[Example], folds: np.ndarray, recipe: Recipe) -> str:
+def _fingerprint(examples: Sequence[Example], companions: np.ndarray, recipe: Recipe) -> str:
     digest = hashlib.sha256(repr((recipe.cut, recipe.views, recipe.blanks, recipe.seed)).encode())
-    for example, fold in zip(examples, folds, strict=True):
-        digest.update(f"{example.dataset}/{example.group}/{example.path.name} {fold}\n".encode())
+    digest.update(companions.tobytes())
+    for example in examples:
+        digest.update(f"{example.dataset}/{example.group}/{example.path.name}\n".encode())
     return digest.hexdigest()
