@@ -106,7 +106,7 @@ def stages(paths: Sequence[Path]) -> dict[str, float]:
             content = path.read_bytes()
             times.append(time.perf_counter())
             image = Image.open(io.BytesIO(content))
-            image.draft("RGB", (224 * REDUCED_DECODE,) * 2)
+            image.draft("RGB", (round(224 * REDUCED_DECODE),) * 2)
             image.load()
             times.append(time.perf_counter())
             pixels = read_pixels(content)

@@ -25,11 +25,11 @@ from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 
-REDUCED_DECODE = 2
+REDUCED_DECODE = 2.5
 """A large JPEG is decoded at the smallest scale that keeps both sides at this multiple of the
-model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2, the
-result stays within a mean of 1 grey level of the full decode (tests/test_imaging.py); what that
-does to the answers is in docs/scan.md."""
+model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2.5, a tenth
+of the model's input moves by one grey level at most; at 2, a quarter did. What that does to the
+answers is in docs/scan.md."""
 
 _IN_MEMORY = 8_000_000
 """Files up to this size in bytes are read at once; larger ones piece by piece."""
@@ -83,7 +83,7 @@ def read_pixels(source: Source, size: int = 224) -> np.ndarray:
             return _to_pixels(source, size)
         with _open(source) as image:
             # The smallest scale that a JPEG decoder offers and that is large enough.
-            image.draft("RGB", (size * REDUCED_DECODE, size * REDUCED_DECODE))
+            image.draft("RGB", (round(size * REDUCED_DECODE),) * 2)
             return _to_pixels(image, size)
 
 

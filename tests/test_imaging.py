@@ -87,8 +87,8 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
     assert np.abs(read_pixels(jpeg).astype(int) - full.astype(int)).mean() < 1
 
 
-# At 896 and 3584 the decoder scales as far as it ever does, to twice the model's size.
-@pytest.mark.parametrize(("side", "step"), [(896, 2), (3584, 20)])
+# At 1120 and 4480 the decoder scales as far as it ever does, to 2.5 times the model's size.
+@pytest.mark.parametrize(("side", "step"), [(1120, 2), (4480, 20)])
 def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
     real_data, classifier, side, step
 ):
@@ -101,7 +101,7 @@ def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
         reduced_decode.read_three_ways(paths, side),
         classifier.info.decision.threshold,
     )
-    assert reduced.mean <= 2 * noise.mean
+    assert reduced.mean <= 1.5 * noise.mean
 
 
 def test_a_camera_frame_and_a_file_give_the_same(photograph):
