@@ -14,7 +14,7 @@ from conftest import ROOT, make_dataset, run_module
 
 from train.augment import augment
 from train.calibration import calibrate, uncertain_band
-from train.crossvalidation import training_set
+from train.crossvalidation import cross_validate, training_set
 from train.data import (
     TRAINING,
     VALIDATION,
@@ -391,6 +391,28 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
         run(checkpoint, dataclasses.replace(recipe, seed=2))
     assert run(checkpoint) == pytest.approx(expected, abs=1e-5)
     assert not checkpoint.exists()
+
+
+def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp_path):
+    recipe, examples, _ = tiny
+    recipe = dataclasses.replace(recipe, steps=2)
+    views, folds = views_of(tiny, tmp_path / "views.npy"), assign_folds(examples, 2)
+    weights = tmp_path / "start.keras"
+    build_model(None).save(weights)
+    given = (weights, examples, np.ones(24, bool), views, companions_of(tiny), folds, recipe)
+    logits, average = cross_validate(*given, tmp_path)
+    assert np.isfinite(logits).all()
+    model = build_model(None)
+    model.set_weights(average)
+    trained = []
+    for fold in range(2):
+        with np.load(tmp_path / f"fold{fold}.npz") as saved:
+            trained.append([saved[f"arr_{i}"] for i in range(len(average))])
+    head = [weights[-2] for weights in trained]
+    assert (head[0] != head[1]).any()
+    assert model.layers[-1].get_weights()[0] == pytest.approx((head[0] + head[1]) / 2)
+    again, _ = cross_validate(*given, tmp_path)  # from what is kept
+    assert (again == logits).all()
 
 
 def test_a_batch_is_balanced_and_depends_on_its_step_only(tiny, tmp_path):

@@ -144,7 +144,9 @@ def _train(
     try:
         views = make_views(folder / "views.npy", prefix, examples, companions, pixels, recipe)
         del pixels
-        logits = cross_validate(weights, examples, usable, views, companions, folds, recipe, folder)
+        logits, average = cross_validate(
+            weights, examples, usable, views, companions, folds, recipe, folder
+        )
         model, _ = train_model(
             weights,
             examples,
@@ -153,6 +155,8 @@ def _train(
             np.flatnonzero(usable),
             recipe,
             recipe.final_steps,
+            start=average,
+            learning_rate=recipe.final_learning_rate,
             name="All pictures",
             log=out.with_suffix(".log.csv"),
             checkpoint=folder / "all.checkpoint.npz",

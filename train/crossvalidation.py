@@ -70,6 +70,8 @@ def train_model(
     places: np.ndarray,
     recipe: Recipe,
     steps: int,
+    *,
+    start: Sequence[np.ndarray] | None = None,
     **options,
 ) -> tuple[keras.Model, keras.Model]:
     """Trains a new model on the pictures at ``places``.
@@ -82,14 +84,17 @@ def train_model(
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
         steps: how many batches.
-        options: name, log and checkpoint, as in `train.training.fit`.
+        start: weights of the whole model to begin with, in Keras' order, in place of ``weights``.
+        options: learning_rate, name, log and checkpoint, as in `train.training.fit`.
 
     Returns:
         The model, and the part of it behind the cut.
     """
     chosen = training_set(examples, views, companions, places, recipe)
     model = build_model(weights, recipe.dropout)
-    if not is_whole(weights):
+    if start is not None:
+        model.set_weights(start)
+    elif not is_whole(weights):
         # A last layer that begins at random pulls the features about before it knows anything.
         head = model.layers[-1]
         head.set_weights([np.zeros_like(values) for values in head.get_weights()])
@@ -107,8 +112,12 @@ def cross_validate(
     folds: np.ndarray,
     recipe: Recipe,
     folder: Path,
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Scores every picture with a model that was trained without its fold.
+
+    The average of these models' weights is a good place to go on from: models that began at the
+    same weights and were fine-tuned apart lie close enough to each other, and their average does
+    better than most of them (Wortsman and others, "Model soups", 2022).
 
     A fold that is finished is kept in ``folder``, and not done again where the same run goes on.
 
@@ -123,15 +132,17 @@ def cross_validate(
         folder: of this run alone, for what is kept until all of it is done.
 
     Returns:
-        The logit of each picture, ``float64[n]``.
+        The logit of each picture, ``float64[n]``, and the average of all folds' weights, in Keras'
+        order.
     """
     logits = np.full(len(examples), np.nan)
+    models: list[list[np.ndarray]] = []
     for fold in range(recipe.folds):
-        kept = folder / f"fold{fold}.npy"
+        kept = folder / f"fold{fold}.npz"
         tested = np.flatnonzero(folds == fold)
         if not kept.exists():
             trained = np.flatnonzero((folds != fold) & usable)
-            _, suffix = train_model(
+            model, suffix = train_model(
                 weights,
                 examples,
                 views,
@@ -142,10 +153,13 @@ def cross_validate(
                 name=f"Fold {fold + 1} of {recipe.folds}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )
-            with whole_file(kept) as partial:
-                np.save(partial, predict_logits(suffix, views[-1, tested]))
+            with whole_file(kept) as partial, open(partial, "wb") as file:
+                scored = predict_logits(suffix, views[-1, tested])
+                np.savez(file, *model.get_weights(), logits=scored)
             keras.utils.clear_session()
-        logits[tested] = np.load(kept)
+        with np.load(kept) as saved:
+            logits[tested] = saved["logits"]
+            models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
         area = roc_auc_score([examples[i].smoking for i in tested], logits[tested])
         tqdm.write(f"Fold {fold + 1} of {recipe.folds}: ROC AUC {area:.4f}, {len(tested)} pictures")
-    return logits
+    return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]

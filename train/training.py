@@ -77,6 +77,7 @@ def fit(
     recipe: Recipe,
     steps: int,
     *,
+    learning_rate: float | None = None,
     name: str = "Training",
     log: Path | None = None,
     checkpoint: Path | None = None,
@@ -88,6 +89,7 @@ def fit(
         training: what on.
         recipe: the numbers.
         steps: how many batches.
+        learning_rate: its peak, in place of the recipe's.
         name: for the progress bar.
         log: a CSV file, written anew, that gets a line every 20 steps: step, mean loss since the
             last line, learning rate. A run that goes on adds to it.
@@ -99,10 +101,11 @@ def fit(
     """
     keras.utils.set_random_seed(recipe.seed)
     warmup = math.ceil(steps / 10)
+    peak = learning_rate or recipe.learning_rate
     schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 20,
+        peak / 20,
         decay_steps=steps - warmup,
-        warmup_target=recipe.learning_rate,
+        warmup_target=peak,
         warmup_steps=warmup,
     )
     suffix.compile(
