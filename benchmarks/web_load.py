@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import queue
-import signal
 import socket
 import statistics
 import subprocess
@@ -51,7 +50,7 @@ def main() -> None:
                 print(f"second answer    {classify(client, url, picture):.2f} s")
             run(process.pid, url, picture, options)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(timeout=30)
 
 
