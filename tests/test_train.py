@@ -393,6 +393,25 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
     assert not checkpoint.exists()
 
 
+def test_training_ends_with_the_average_of_its_weights(tiny, tmp_path):
+    recipe, examples, _ = tiny
+    views = views_of(tiny, tmp_path / "views.npy")
+    chosen = training_set(examples, views, companions_of(tiny), np.arange(24), recipe)
+
+    def head_after(steps, momentum):
+        keras.utils.set_random_seed(0)
+        model = build_model(None)
+        _, suffix = cut_model(model, recipe.cut, 3)
+        changed = dataclasses.replace(recipe, ema_momentum=momentum, dropout=0.0)
+        fit(suffix, chosen, changed, steps)
+        return model.layers[-1].get_weights()[0]
+
+    # The same two steps, since a tenth of either is one step of warm-up.
+    first, second = head_after(1, 0.0), head_after(2, 0.0)
+    assert (first != second).any()
+    assert head_after(2, 0.75) == pytest.approx(0.75 * first + 0.25 * second, abs=1e-6)
+
+
 def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp_path):
     recipe, examples, _ = tiny
     recipe = dataclasses.replace(recipe, steps=2)

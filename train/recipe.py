@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run; the defaults take an hour and a half on two cores.
+    """The numbers of a training run; the defaults take two hours on two cores.
 
     Attributes:
         cut: name of the backbone layer up to which nothing is trained. What it gives is computed
@@ -21,9 +21,11 @@ class Recipe:
         final_steps: batches of the training on all pictures, which begins at the average of the
             folds' weights.
         batch: pictures a batch.
-        learning_rate: peak; reached after a tenth of the steps, then falling to zero along a
-            cosine.
+        warmup: steps in which the learning rate rises, from a twentieth.
+        learning_rate: what it rises to, and stays at.
         final_learning_rate: the same, of the training on all pictures.
+        ema_momentum: of the exponential moving average of the weights that a training ends with:
+            0.998 looks back over some 500 steps; 0 takes the last step's.
         weight_decay: of AdamW.
         dropout: share of the features that the last layer does not see in training.
         smoking_share: how many of the drawn pictures are of the class Smoking.
@@ -38,15 +40,17 @@ class Recipe:
     """
 
     cut: str = "block_2_add"
-    views: int = 12
+    views: int = 16
     blanks: int = 64
     pairs: float = 0.06
     folds: int = 5
-    steps: int = 1400
+    steps: int = 2000
     final_steps: int = 1200
     batch: int = 32
+    warmup: int = 250
     learning_rate: float = 1.5e-4
     final_learning_rate: float = 7e-5
+    ema_momentum: float = 0.998
     weight_decay: float = 0.02
     dropout: float = 0.3
     smoking_share: float = 0.45
