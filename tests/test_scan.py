@@ -1,5 +1,6 @@
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -105,6 +106,25 @@ def test_a_locked_database_is_named_and_nothing_is_forgotten(pictures, tmp_path,
             store.commit()
         other.rollback()
     assert rows(db)["a.png"]["error"] == "x"
+
+
+def test_pruning_that_fails_removes_nothing_and_the_scan_can_go_on(pictures, tmp_path, classifier):
+    db = tmp_path / "out.db"
+    run_scan(pictures, db, classifier.info)
+    before = rows(db).keys()
+    shutil.rmtree(pictures)
+    with Store(db) as store, contextlib.closing(sqlite3.connect(db)) as other:
+        # Fails at the last row, when others are removed already.
+        other.execute(
+            "CREATE TRIGGER keep BEFORE DELETE ON pictures "
+            "WHEN (SELECT count(*) FROM pictures) = 1 BEGIN SELECT RAISE(FAIL, 'kept'); END"
+        )
+        with pytest.raises(StoreError, match=r"out\.db: cannot be used as a database \(kept\)"):
+            store.prune([str(pictures)])
+        assert rows(db).keys() == before
+        store.put(pictures / "new.png", FileState(1, 1), classifier.info, ValueError("x"))
+        store.commit()
+    assert rows(db).keys() == {*before, "new.png"}
 
 
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(samples, tmp_path):

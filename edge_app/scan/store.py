@@ -194,17 +194,10 @@ class Store:
         if not self._unwritten:
             return
         with _store_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    self._unwritten.values(),
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # a full disk rolls back by itself
-                    self._connection.execute("ROLLBACK")
-                raise
+            self._change(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self._unwritten.values(),
+            )
         self._unwritten.clear()
 
     def prune(self, roots: Iterable[str]) -> int:
@@ -224,11 +217,20 @@ class Store:
                 )
                 while batch := names.fetchmany(1000):
                     gone = [row for row in batch if not os.path.lexists(path_of(row[0]))]
+                    self._change("DELETE FROM pictures WHERE path = ?", gone)
                     removed += len(gone)
-                    self._connection.execute("BEGIN IMMEDIATE")
-                    self._connection.executemany("DELETE FROM pictures WHERE path = ?", gone)
-                    self._connection.execute("COMMIT")
         return removed
+
+    def _change(self, statement: str, rows: Iterable[tuple]) -> None:
+        """Runs a statement for every row, in one transaction: for all of them, or for none."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(statement, rows)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk rolls back by itself
+                self._connection.execute("ROLLBACK")
+            raise
 
 
 def stored_name(path: str | os.PathLike[str]) -> str:
