@@ -258,6 +258,19 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
             assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
             assert f"(evaluation/halves_unseen/{plot}.png)" in document
 
+    # Going on from a model that has seen all but sixteen pictures of each class.
+    names = {f"halves/{group}/{i}.png" for group in ("Smoking", "NotSmoking") for i in range(8)}
+    part = tmp_path / "part.csv"
+    part.write_text("picture\n" + "\n".join(sorted(names)) + "\n")
+    further = tmp_path / "further.keras"
+    command[4:7] = [model, "--out", further]
+    trained = run_module(*command, "--unseen", part, "--set", "final_steps=2")
+    assert trained.returncode == 0, trained.stderr
+    crossed = read_unseen(further.with_suffix(".csv"))
+    assert {picture.name for picture in crossed} == names
+    assert Counter(picture.fold for picture in crossed) == {0: 16, 1: 16}
+    assert all(0 <= picture.score <= 1 for picture in crossed)
+
     whole = tmp_path / "smoking_wild"  # a set without Testing pictures
     shutil.copytree(dataset / "Training" / "Smoking", whole)
     alone = ("train.evaluate", model, whole, "--out", tmp_path / "alone" / "evaluation")
@@ -290,6 +303,10 @@ def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
         (["--data", "missing"], "there is no such folder"),
         (["--set", "epochs=3"], "expected NAME=VALUE with one of cut, views"),
         (["--wrong-labels", ROOT / "LICENSE"], "expected a column picture"),
+        (
+            ["--unseen", ROOT / "train" / "wrong_labels.csv"],
+            "--unseen names 0 of the pictures Smoking and 0 NotSmoking",
+        ),
     ],
 )
 def test_wrong_usage_is_one_clear_message(dataset, tmp_path, arguments, message):

@@ -48,7 +48,14 @@ FEWEST_PICTURES = 10
     default="imagenet",
     show_default=True,
     help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, "
-    "or a .keras file of ours that was not trained on these pictures.",
+    "or a .keras file of ours.",
+)
+@click.option(
+    "--unseen",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file whose column picture names what the .keras file of --weights was not trained "
+    "on, as the .csv file beside it does; only these pictures are cross-validated. Without it, "
+    "all are.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
@@ -76,6 +83,7 @@ FEWEST_PICTURES = 10
 def main(
     folders: tuple[Path, ...],
     weights: str,
+    unseen: Path | None,
     out: Path,
     kind: str,
     wrong_labels: Path | None,
@@ -101,16 +109,26 @@ def main(
     if kind == "notebook":
         _train_notebook(examples, weights, out, recipe.seed)
     else:
-        try:
-            wrong = names_in(wrong_labels)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--wrong-labels") from None
-        _train(examples, weights, out, recipe, wrong)
+        wrong = _names(wrong_labels, "--wrong-labels")
+        named = _names(unseen, "--unseen") if unseen else {e.name for e in examples}
+        _train(examples, weights, out, recipe, wrong, named)
     click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
 
 
+def _names(file: Path | None, option: str) -> set[str]:
+    try:
+        return names_in(file)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
 def _train(
-    examples: Sequence[Example], weights: str, out: Path, recipe: Recipe, wrong: set[str]
+    examples: Sequence[Example],
+    weights: str,
+    out: Path,
+    recipe: Recipe,
+    wrong: set[str],
+    unseen: set[str],
 ) -> None:
     examples = [e for e in examples if e.split != TESTING]
     smoking = sum(e.smoking for e in examples)
@@ -118,6 +136,12 @@ def _train(
     if min(smoking, len(examples) - smoking) < FEWEST_PICTURES:
         raise click.UsageError(
             f"Training needs {FEWEST_PICTURES} pictures of each class; add another --data."
+        )
+    of_unseen = [e.smoking for e in examples if e.name in unseen]
+    if min(sum(of_unseen), len(of_unseen) - sum(of_unseen)) < FEWEST_PICTURES:
+        raise click.UsageError(
+            f"--unseen names {sum(of_unseen)} of the pictures Smoking and "
+            f"{len(of_unseen) - sum(of_unseen)} NotSmoking; it needs {FEWEST_PICTURES} of each."
         )
     unknown = wrong - {e.name for e in examples}
     if unknown:
@@ -133,10 +157,14 @@ def _train(
     examples, pixels = load_pixels(examples)
     labels = np.array([e.smoking for e in examples])
     usable = np.array([e.name not in wrong for e in examples])
-    folds = assign_folds(examples, recipe.folds)
+    # The others are in no fold: all models are trained on them, as the one to begin with was.
+    scored = np.array([e.name in unseen for e in examples])
+    folds = np.full(len(examples), -1)
+    folds[scored] = assign_folds([e for e in examples if e.name in unseen], recipe.folds)
     companions = choose_companions(folds, usable, recipe)
     folder = out.with_suffix(".training")
-    _claim(folder, recipe, _digest(weights), [e.name for e in examples], sorted(wrong))
+    names = [e.name for e in examples]
+    _claim(folder, recipe, _digest(weights), names, sorted(wrong), folds.tolist())
     try:
         prefix, _ = cut_model(build_model(weights), recipe.cut, actions=1)
     except ValueError as error:
@@ -163,10 +191,16 @@ def _train(
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
-    calibration = calibrate(logits[usable], labels[usable], recipe.false_alarms)
+    tested = usable & scored
+    calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
-    write_unseen(scores_file, examples, folds, calibration.scores(logits))
+    write_unseen(
+        scores_file,
+        [examples[i] for i in np.flatnonzero(scored)],
+        folds[scored],
+        calibration.scores(logits[scored]),
+    )
     save(model, calibration.decision, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")

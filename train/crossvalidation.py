@@ -127,13 +127,14 @@ def cross_validate(
         usable: which may be trained on, ``bool[n]``; the others are scored all the same.
         views: their features.
         companions: what these were made with.
-        folds: the fold of each, ``int[n]``.
+        folds: the fold of each, ``int[n]``; a picture of fold -1 is trained on by all models and
+            scored by none.
         recipe: the numbers.
         folder: of this run alone, for what is kept until all of it is done.
 
     Returns:
-        The logit of each picture, ``float64[n]``, and the average of all folds' weights, in Keras'
-        order.
+        The logit of each picture, ``float64[n]``, NaN for those of fold -1, and the average of
+        all folds' weights, in Keras' order.
     """
     logits = np.full(len(examples), np.nan)
     models: list[list[np.ndarray]] = []
