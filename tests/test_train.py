@@ -380,6 +380,7 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
     import train.training as training
 
     recipe, examples, _ = tiny
+    recipe = dataclasses.replace(recipe, steps=5)
     views = views_of(tiny, tmp_path / "views.npy")
     chosen = training_set(examples, views, companions_of(tiny), np.arange(24), recipe)
     checkpoint = tmp_path / "run.checkpoint.npz"
@@ -389,7 +390,7 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
         keras.utils.set_random_seed(0)
         model = build_model(None)
         _, suffix = cut_model(model, recipe.cut, 3)
-        fit(suffix, chosen, recipe, 5, log=tmp_path / "log.csv", checkpoint=checkpoint)
+        fit(suffix, chosen, recipe, log=tmp_path / "log.csv", checkpoint=checkpoint)
         return np.concatenate([weights.ravel() for weights in model.get_weights()])
 
     def stop_at_three(self, recipe, step):
@@ -419,11 +420,9 @@ def test_training_ends_with_the_average_of_its_weights(tiny, tmp_path):
         keras.utils.set_random_seed(0)
         model = build_model(None)
         _, suffix = cut_model(model, recipe.cut, 3)
-        changed = dataclasses.replace(recipe, ema_momentum=momentum, dropout=0.0)
-        fit(suffix, chosen, changed, steps)
+        fit(suffix, chosen, dataclasses.replace(recipe, steps=steps, ema_momentum=momentum))
         return model.layers[-1].get_weights()[0]
 
-    # The same two steps, since a tenth of either is one step of warm-up.
     first, second = head_after(1, 0.0), head_after(2, 0.0)
     assert (first != second).any()
     assert head_after(2, 0.75) == pytest.approx(0.75 * first + 0.25 * second, abs=1e-6)

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from itertools import compress
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -160,7 +161,7 @@ def _train(
     # The others are in no fold: all models are trained on them, as the one to begin with was.
     scored = np.array([e.name in unseen for e in examples])
     folds = np.full(len(examples), -1)
-    folds[scored] = assign_folds([e for e in examples if e.name in unseen], recipe.folds)
+    folds[scored] = assign_folds(list(compress(examples, scored)), recipe.folds)
     companions = choose_companions(folds, usable, recipe)
     folder = out.with_suffix(".training")
     names = [e.name for e in examples]
@@ -181,10 +182,12 @@ def _train(
             views,
             companions,
             np.flatnonzero(usable),
-            recipe,
-            recipe.final_steps,
+            replace(
+                recipe,
+                steps=recipe.final_steps,
+                learning_rate=recipe.final_learning_rate,
+            ),
             start=average,
-            learning_rate=recipe.final_learning_rate,
             name="All pictures",
             log=out.with_suffix(".log.csv"),
             checkpoint=folder / "all.checkpoint.npz",
@@ -195,12 +198,7 @@ def _train(
     calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
-    write_unseen(
-        scores_file,
-        [examples[i] for i in np.flatnonzero(scored)],
-        folds[scored],
-        calibration.scores(logits[scored]),
-    )
+    write_unseen(scores_file, examples, folds, calibration.scores(logits))
     save(model, calibration.decision, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")

@@ -69,7 +69,6 @@ def train_model(
     companions: np.ndarray,
     places: np.ndarray,
     recipe: Recipe,
-    steps: int,
     *,
     start: Sequence[np.ndarray] | None = None,
     **options,
@@ -83,9 +82,8 @@ def train_model(
         companions: what these were made with.
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
-        steps: how many batches.
         start: weights of the whole model to begin with, in Keras' order, in place of ``weights``.
-        options: learning_rate, name, log and checkpoint, as in `train.training.fit`.
+        options: name, log and checkpoint, as in `train.training.fit`.
 
     Returns:
         The model, and the part of it behind the cut.
@@ -99,7 +97,7 @@ def train_model(
         head = model.layers[-1]
         head.set_weights([np.zeros_like(values) for values in head.get_weights()])
     _, suffix = cut_model(model, recipe.cut, chosen.actions.shape[1])
-    fit(suffix, chosen, recipe, steps, **options)
+    fit(suffix, chosen, recipe, **options)
     return model, suffix
 
 
@@ -150,7 +148,6 @@ def cross_validate(
                 companions,
                 trained,
                 recipe,
-                recipe.steps,
                 name=f"Fold {fold + 1} of {recipe.folds}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )

@@ -75,9 +75,7 @@ def fit(
     suffix: keras.Model,
     training: TrainingSet,
     recipe: Recipe,
-    steps: int,
     *,
-    learning_rate: float | None = None,
     name: str = "Training",
     log: Path | None = None,
     checkpoint: Path | None = None,
@@ -92,8 +90,6 @@ def fit(
         suffix: from `train.model.cut_model`.
         training: what on.
         recipe: the numbers.
-        steps: how many batches.
-        learning_rate: its peak, in place of the recipe's.
         name: for the progress bar.
         log: a CSV file, written anew, that gets a line every 20 steps: step, mean loss since the
             last line, learning rate. A run that goes on adds to it.
@@ -104,10 +100,11 @@ def fit(
         CheckpointError: the checkpoint is of another recipe.
     """
     keras.utils.set_random_seed(recipe.seed)
-    peak = learning_rate or recipe.learning_rate
     # It does not fall at the end: the average of the weights does what that would be for.
     schedule = keras.optimizers.schedules.PolynomialDecay(
-        peak / 20, decay_steps=recipe.warmup, end_learning_rate=peak
+        recipe.learning_rate / 20,
+        decay_steps=recipe.warmup,
+        end_learning_rate=recipe.learning_rate,
     )
     suffix.compile(
         optimizer=keras.optimizers.AdamW(
@@ -126,6 +123,7 @@ def fit(
     done = _restore(checkpoint, recipe, suffix)
     if log and not done:
         log.write_text("step,loss,learning_rate\n")
+    steps = recipe.steps
     with tqdm(range(done, steps), name, initial=done, total=steps, disable=None) as bar:
         for step in bar:
             features, targets = training.batch(recipe, step)

@@ -44,13 +44,15 @@ def write_unseen(
     Args:
         path: a CSV file.
         examples: the pictures.
-        folds: the fold of each, ``int[n]``.
+        folds: the fold of each, ``int[n]``; -1, in none: left out.
         scores: P(Smoking), ``float[n]``.
     """
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for example, fold, score in zip(examples, folds, scores, strict=True):
+            if fold < 0:
+                continue
             writer.writerow(
                 (
                     example.name,
