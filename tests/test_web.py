@@ -407,6 +407,7 @@ def test_what_broken_off_uploads_leave_is_deleted(tmp_path):
     remove_abandoned(tmp_path, 60)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["growing", "uploaded"]
     assert (kept / "a.jpg").exists()
+    remove_abandoned(tmp_path / "gone", 60)
 
 
 def test_other_interfaces_do_not_answer_unless_asked(page):

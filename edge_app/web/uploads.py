@@ -84,11 +84,11 @@ def remove_abandoned(folder: Path, seconds: float) -> None:
     """Deletes what uploads that were broken off have left, which Gradio does not know of.
 
     Args:
-        folder: the folder of uploads.
+        folder: the folder of uploads; it may be gone, as where old files of ``/tmp`` are deleted.
         seconds: files that have not grown for so long are abandoned.
     """
     before = time.time() - seconds
-    for path in folder.iterdir():
+    for path in folder.glob("*"):  # of a folder that is gone: nothing
         with contextlib.suppress(OSError):  # it grows again, or somebody else was faster
             if path.stat().st_mtime > before:
                 continue
