@@ -20,6 +20,7 @@ from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 from train.augment import augment
 from train.model import build_notebook_model
+from train.scene import Scene
 
 SIZE = 96
 
@@ -37,8 +38,8 @@ def crops(tmp_path_factory, samples):
     rng = np.random.default_rng(0)
     pictures = [read_pixels(path) for path in find_pictures(samples)]
     for number in range(64):
-        pixels = augment(pictures[number % len(pictures)], rng)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
+        scene = Scene.of(pictures[number % len(pictures)], smoking=False)
+        Image.fromarray(augment(scene, rng, 224).pixels).save(folder / f"{number}.png")
     return folder
 
 

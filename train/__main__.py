@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import click
 import numpy as np
 
+from train.boxes import Boxes, read_boxes
 from train.data import (
     TESTING,
     TRAINING,
@@ -28,6 +29,8 @@ from train.data import (
 )
 from train.recipe import Recipe
 
+LARGER = 320
+"""Side of the pictures that views are cut from: a close one shows more than the input would."""
 FEWEST_PICTURES = 10
 """Of each class; below that there is nothing to cross-validate."""
 
@@ -75,6 +78,15 @@ FEWEST_PICTURES = 10
     help="A CSV file whose column picture names pictures that are not trained on.",
 )
 @click.option(
+    "--boxes",
+    "boxes_files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A CSV file of boxes around what is smoked and around heads, see train/boxes.py; with it "
+    "the model learns where to look, and close views are made of the pictures. May be given "
+    "several times.",
+)
+@click.option(
     "--set",
     "changes",
     metavar="NAME=VALUE",
@@ -88,6 +100,7 @@ def main(
     out: Path,
     kind: str,
     wrong_labels: Path | None,
+    boxes_files: tuple[Path, ...],
     changes: tuple[str, ...],
 ) -> None:
     """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
@@ -112,7 +125,11 @@ def main(
     else:
         wrong = _names(wrong_labels, "--wrong-labels")
         named = _names(unseen, "--unseen") if unseen else {e.name for e in examples}
-        _train(examples, weights, out, recipe, wrong, named)
+        try:
+            boxes = read_boxes(boxes_files)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--boxes") from None
+        _train(examples, weights, out, recipe, wrong, named, boxes)
     click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
 
 
@@ -130,6 +147,7 @@ def _train(
     recipe: Recipe,
     wrong: set[str],
     unseen: set[str],
+    boxes: dict[str, Boxes],
 ) -> None:
     examples = [e for e in examples if e.split != TESTING]
     smoking = sum(e.smoking for e in examples)
@@ -150,12 +168,20 @@ def _train(
 
     from train.calibration import calibrate
     from train.crossvalidation import cross_validate, train_model
-    from train.model import build_model, cut_model
+    from train.model import SIZE, build_model, cut_model
+    from train.scene import Scene
     from train.training import CheckpointError, save
     from train.unseen import write_unseen
     from train.views import choose_companions, make_views
 
-    examples, pixels = load_pixels(examples)
+    examples, as_served = load_pixels(examples, SIZE)
+    examples, larger = load_pixels(examples, LARGER, "Reading them larger, for close views")
+    scenes = [
+        Scene.of(picture, example.smoking, boxes.get(example.name))
+        for picture, example in zip(larger, examples, strict=True)
+    ]
+    located = sum(scene.located for scene in scenes if scene.smoking)
+    click.echo(f"{located} of {smoking} pictures Smoking have boxes around what is smoked")
     labels = np.array([e.smoking for e in examples])
     usable = np.array([e.name not in wrong for e in examples])
     # The others are in no fold: all models are trained on them, as the one to begin with was.
@@ -164,23 +190,22 @@ def _train(
     folds[scored] = assign_folds(list(compress(examples, scored)), recipe.folds)
     companions = choose_companions(folds, usable, recipe)
     folder = out.with_suffix(".training")
-    names = [e.name for e in examples]
-    _claim(folder, recipe, _digest(weights), names, sorted(wrong), folds.tolist())
+    known = [
+        (e.name, s.smoked.tolist(), s.heads.tolist()) for e, s in zip(examples, scenes, strict=True)
+    ]
+    _claim(folder, recipe, _digest(weights), known, sorted(wrong), folds.tolist())
     try:
-        prefix, _ = cut_model(build_model(weights), recipe.cut, actions=1)
+        prefix, _ = cut_model(build_model(weights), recipe.cut)
     except ValueError as error:
         raise click.UsageError(f"The model could not be built: {error}") from None
     try:
-        views = make_views(folder / "views.npy", prefix, examples, companions, pixels, recipe)
-        del pixels
-        logits, average = cross_validate(
-            weights, examples, usable, views, companions, folds, recipe, folder
-        )
+        views = make_views(folder, prefix, scenes, as_served, companions, recipe)
+        del scenes, larger, as_served
+        logits, average = cross_validate(weights, examples, usable, views, folds, recipe, folder)
         model, _ = train_model(
             weights,
             examples,
             views,
-            companions,
             np.flatnonzero(usable),
             replace(
                 recipe,

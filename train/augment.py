@@ -1,32 +1,43 @@
 """Random changes to training pictures, so that the model meets more than its data set holds.
 
-One affine transform (a smoker can be small, off centre, tilted, mirrored), colour (pictures come
-in black and white, under any lamp), and wear (blur, noise, JPEG, a small sensor). All of it
+One affine transform (a smoker can be small, close, off centre, tilted, mirrored), colour (pictures
+come in black and white, under any lamp), and wear (blur, noise, JPEG, a small sensor). All of it
 applies to both classes alike: what happens to one class only would be learnt as that class.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
+from train.scene import Scene
+
+CLOSE = 0.5
+"""Share of the views that come close to somebody, or to where a head may be."""
+WITHOUT = 0.15
+"""Share of the views of a picture of smoking for which a part without what is smoked is looked
+for; in most pictures there is none that is large enough."""
+_TRIES = 12
+
 
 def augment(
-    pixels: np.ndarray, rng: np.random.Generator, companion: np.ndarray | None = None
-) -> np.ndarray:
+    scene: Scene, rng: np.random.Generator, size: int, companion: Scene | None = None
+) -> Scene:
     """Returns a randomly changed copy of a picture.
 
     Args:
-        pixels: ``uint8[side, side, 3]``, RGB.
+        scene: the picture.
         rng: the source of chance; the same state gives the same picture.
+        size: side of the new picture in pixels.
         companion: another picture of the same shape, to stand beside it.
-
-    Returns:
-        ``uint8[side, side, 3]``, RGB.
     """
     if companion is not None:
-        pixels = _side_by_side(pixels, companion, rng)
-    return _wear(_colour(_move(pixels, rng), rng), rng)
+        pair = (scene, companion) if rng.random() < 0.5 else (companion, scene)
+        scene = pair[0].beside(pair[1])
+    scene = _framed(scene, rng, size)
+    return replace(scene, pixels=_wear(_colour(scene.pixels, rng), rng))
 
 
 def blank(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -48,36 +59,67 @@ def blank(rng: np.random.Generator, size: int) -> np.ndarray:
     return picture.clip(0, 255).astype(np.uint8)
 
 
-def _side_by_side(
-    pixels: np.ndarray, companion: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Two pictures in one, each squeezed into half of it, or cut to its middle half."""
-    size = len(pixels)
-    halves = []
-    for picture in (pixels, companion):
-        if rng.random() < 0.5:
-            picture = picture[:, size // 4 : size // 4 + size // 2]
-        halves.append(cv2.resize(picture, (size // 2, size), interpolation=cv2.INTER_AREA))
-    if rng.random() < 0.5:
-        halves.reverse()
-    joined = np.concatenate(halves, axis=1)
-    return cv2.resize(joined, (size, size)) if joined.shape[1] != size else joined
+def _framed(scene: Scene, rng: np.random.Generator, size: int) -> Scene:
+    """A part of the picture, or all of it with something around, of which the label is known."""
+    border = int(rng.choice([0, 128, 255, rng.integers(256)]))
+    # Mostly a cigarette stays in the frame; else all that looks the same is there without it.
+    wanted = scene.smoking and not (scene.located and rng.random() < WITHOUT)
+    moved, side = scene, len(scene.pixels)
+    for _ in range(_TRIES):
+        close = scene.located and rng.random() < CLOSE
+        frame = _close_frame(scene, rng) if close else _wide_frame(scene, rng)
+        moved = scene.warped(_transform(*_inside(*frame, side), rng, size), size, border)
+        if moved.shows_smoking() is wanted:
+            return moved
+    if moved.shows_smoking() is None:
+        moved = scene.warped(_transform(np.full(2, side / 2), side, rng, size), size, border)
+    return moved
 
 
-def _move(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    size = len(pixels)
+def _wide_frame(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Centre and side of a square around most of the picture, in its pixels."""
+    side = len(scene.pixels)
+    centre = side * (0.5 + rng.uniform(-0.12, 0.12, 2))
+    return centre, side * np.exp(rng.uniform(np.log(0.65), np.log(1.35)))
+
+
+def _close_frame(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """The same around somebody's head, and mostly around what is smoked nearest to it."""
+    side = len(scene.pixels)
+    if len(scene.heads):
+        head = scene.heads[rng.integers(len(scene.heads))]
+    else:  # coming close is not to mean smoking, so it is done to all pictures
+        middle, half = rng.uniform((0.25, 0.12), (0.75, 0.5)), np.exp(rng.uniform(-2.8, -1.5))
+        head = side * np.concatenate([middle - half, middle + half])
+    centre = _middles(head[None])[0]
+    if len(scene.smoked) and rng.random() < 0.7:
+        smoked = _middles(scene.smoked)
+        nearest = smoked[np.argmin(np.linalg.norm(smoked - centre, axis=1))]
+        centre = centre + rng.uniform(0.3, 1) * (nearest - centre)
+    # From a little more than the head to a person who stands in a room.
+    wanted = np.max(head[2:] - head[:2]) * np.exp(rng.uniform(np.log(1.4), np.log(6)))
+    frame = np.clip(wanted, 0.3 * side, 1.2 * side)
+    return centre + frame * rng.uniform(-0.25, 0.25, 2), frame
+
+
+def _inside(centre: np.ndarray, frame: float, side: float) -> tuple[np.ndarray, float]:
+    """The frame moved so that as little as possible of it lies outside of the picture."""
+    slack = abs(side - frame) / 2 + 0.05 * side
+    return np.clip(centre, side / 2 - slack, side / 2 + slack), frame
+
+
+def _middles(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] + boxes[:, 2:4]) / 2
+
+
+def _transform(centre: np.ndarray, side: float, rng: np.random.Generator, size: int) -> np.ndarray:
+    """From a square in a picture to a new one: tilted a little, stretched, mirrored or not."""
     angle = np.deg2rad(rng.normal(0, 6))
-    zoom = np.exp(rng.uniform(np.log(0.65), np.log(1.4)))
     stretch = np.exp(rng.uniform(-0.15, 0.15))  # pictures of any shape are stretched to a square
     mirror = rng.choice([-1, 1])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = turn @ np.diag([mirror * zoom * stretch, zoom / stretch])
-    centre = np.full(2, (size - 1) / 2)
-    shift = rng.uniform(-0.12, 0.12, 2) * size
-    matrix = np.column_stack([linear, centre - linear @ centre + shift])
-    return cv2.warpAffine(
-        pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    )
+    linear = turn @ np.diag([mirror * stretch, 1 / stretch]) * (size / side)
+    return np.column_stack([linear, np.full(2, size / 2) - linear @ centre])
 
 
 def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,56 +17,37 @@ from tqdm import tqdm
 
 from edge_app.files import whole_file
 from train.data import TRAINING, Example
-from train.model import build_model, cut_model, is_whole
+from train.model import build_model, cut_model
 from train.recipe import Recipe
-from train.training import (
-    TrainingSet,
-    action_targets,
-    fit,
-    predict_logits,
-    sampling_weights,
-)
+from train.training import TrainingSet, fit, predict_logits, sampling_weights
+from train.views import Views
 
 
 def training_set(
-    examples: Sequence[Example],
-    views: np.ndarray,
-    companions: np.ndarray,
-    places: np.ndarray,
-    recipe: Recipe,
+    examples: Sequence[Example], views: Views, places: np.ndarray, recipe: Recipe
 ) -> TrainingSet:
     """The pictures at ``places`` and all blanks, balanced.
 
     Args:
         examples: all pictures.
         views: from `train.views.make_views`; the blanks lie behind the pictures.
-        companions: what they were made with.
         places: which pictures to train on, ``int[m]``.
         recipe: share of the class Smoking.
     """
     blanks = [
         Example(Path(f"{n}.png"), False, dataset="blank", group="blank", split=TRAINING)
-        for n in range(views.shape[1] - len(examples))
+        for n in range(views.features.shape[1] - len(examples))
     ]
     everything = [*examples, *blanks]
     places = np.concatenate([places, np.arange(len(examples), len(everything))])
-    smoking = np.array([e.smoking for e in everything], np.float32)
-    paired = companions >= 0
-    return TrainingSet(
-        views=views,
-        places=places,
-        smoking=np.where(paired, np.maximum(smoking, smoking[companions]), smoking),
-        actions=action_targets(everything),
-        paired=paired,
-        weights=sampling_weights([everything[i] for i in places], recipe.smoking_share),
-    )
+    weights = sampling_weights([everything[i] for i in places], recipe.smoking_share)
+    return TrainingSet(views, places, weights)
 
 
 def train_model(
     weights: str | Path | None,
     examples: Sequence[Example],
-    views: np.ndarray,
-    companions: np.ndarray,
+    views: Views,
     places: np.ndarray,
     recipe: Recipe,
     *,
@@ -78,8 +59,7 @@ def train_model(
     Args:
         weights: of the backbone, as in `train.model.build_model`.
         examples: all pictures.
-        views: their features.
-        companions: what these were made with.
+        views: of them and the blanks.
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
         start: weights of the whole model to begin with, in Keras' order, in place of ``weights``.
@@ -88,15 +68,11 @@ def train_model(
     Returns:
         The model, and the part of it behind the cut.
     """
-    chosen = training_set(examples, views, companions, places, recipe)
+    chosen = training_set(examples, views, places, recipe)
     model = build_model(weights, recipe.dropout)
     if start is not None:
         model.set_weights(start)
-    elif not is_whole(weights):
-        # A last layer that begins at random pulls the features about before it knows anything.
-        head = model.layers[-1]
-        head.set_weights([np.zeros_like(values) for values in head.get_weights()])
-    _, suffix = cut_model(model, recipe.cut, chosen.actions.shape[1])
+    _, suffix = cut_model(model, recipe.cut)
     fit(suffix, chosen, recipe, **options)
     return model, suffix
 
@@ -105,8 +81,7 @@ def cross_validate(
     weights: str | Path | None,
     examples: Sequence[Example],
     usable: np.ndarray,
-    views: np.ndarray,
-    companions: np.ndarray,
+    views: Views,
     folds: np.ndarray,
     recipe: Recipe,
     folder: Path,
@@ -123,8 +98,7 @@ def cross_validate(
         weights: of the backbone.
         examples: the pictures.
         usable: which may be trained on, ``bool[n]``; the others are scored all the same.
-        views: their features.
-        companions: what these were made with.
+        views: of them and the blanks.
         folds: the fold of each, ``int[n]``; a picture of fold -1 is trained on by all models and
             scored by none.
         recipe: the numbers.
@@ -145,14 +119,13 @@ def cross_validate(
                 weights,
                 examples,
                 views,
-                companions,
                 trained,
                 recipe,
                 name=f"Fold {fold + 1} of {recipe.folds}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )
             with whole_file(kept) as partial, open(partial, "wb") as file:
-                scored = predict_logits(suffix, views[-1, tested])
+                scored = predict_logits(suffix, views.features[-1, tested])
                 np.savez(file, *model.get_weights(), logits=scored)
             keras.utils.clear_session()
         with np.load(kept) as saved:

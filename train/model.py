@@ -6,6 +6,7 @@ give float32 ``[n, 1]``: P(Smoking).
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import keras
@@ -33,8 +34,9 @@ def build_model(
     x = _backbone(None if is_whole(weights) else weights, SIZE, alpha=1.0)(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    smoking = keras.layers.Dense(1, activation="sigmoid", name="smoking")(x)
-    model = keras.Model(pixels, smoking, name="smoking_mobilenetv2")
+    # Zeros: weights at random would pull the features about before they know anything.
+    dense = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros", name="smoking")
+    model = keras.Model(pixels, dense(x), name="smoking_mobilenetv2")
     if is_whole(weights):
         model.set_weights(keras.models.load_model(weights, compile=False).get_weights())
     return model
@@ -45,7 +47,7 @@ def is_whole(weights: str | Path | None) -> bool:
     return str(weights).endswith(".keras")
 
 
-def cut_model(model: keras.Model, cut: str, actions: int) -> tuple[keras.Model, keras.Model]:
+def cut_model(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
     """Cuts a model in two, which share its layers: training the second part trains the model.
 
     Batch normalization stays as it is in both: batches of 32 give worse statistics than
@@ -54,12 +56,12 @@ def cut_model(model: keras.Model, cut: str, actions: int) -> tuple[keras.Model, 
     Args:
         model: from `build_model`.
         cut: name of the backbone's layer that the first part ends with.
-        actions: units of a second head for training.
 
     Returns:
         The first part: ``float32[n, size, size, 3]`` in [0, 255] to what the cut layer gives. The
-        second part: from there to ``smoking`` ``float32[n, 1]``, P(Smoking), and ``action``
-        ``float32[n, actions]``, logits.
+        second part: from there to ``smoking`` ``float32[n, 1]``, P(Smoking), and ``cells``
+        ``float32[n, rows, columns]``: a logit for each cell of the last feature map, of a head that
+        is there for training alone.
     """
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     middle = backbone.get_layer(cut).output
@@ -72,10 +74,17 @@ def cut_model(model: keras.Model, cut: str, actions: int) -> tuple[keras.Model, 
     for layer in rest.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     given = keras.Input(middle.shape[1:])
-    features = model.get_layer("dropout")(model.get_layer("pool")(rest(given)))
+    features = rest(given)
+    pooled = model.get_layer("dropout")(model.get_layer("pool")(features))
+    # Few cells show anything: begun at even odds, the others would drown out all else (the prior of
+    # Lin and others, "Focal Loss for Dense Object Detection", 2017).
+    _, rows, columns, _ = features.shape
+    rare = keras.initializers.Constant(-math.log(rows * columns))
+    dense = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=rare)
+    dropout = keras.layers.SpatialDropout2D(model.get_layer("dropout").rate)
     heads = {
-        "smoking": model.get_layer("smoking")(features),
-        "action": keras.layers.Dense(actions, name="action")(features),
+        "smoking": model.get_layer("smoking")(pooled),
+        "cells": keras.layers.Reshape((rows, columns), name="cells")(dense(dropout(features))),
     }
     return prefix, keras.Model(given, heads, name="suffix")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from edge_app.decision import Decision, append_decision
 from edge_app.files import whole_file
 from train.data import Example
 from train.recipe import Recipe
+from train.views import Views
 
 CHECKPOINT_STEPS = 100
 """Steps from one checkpoint to the next: under a minute on two cores."""
@@ -30,19 +31,13 @@ class TrainingSet:
     """What a model is trained on.
 
     Attributes:
-        views: from `train.views.make_views`; its last view, the pictures as they are, is not used.
+        views: of all pictures; the last one of each, the picture as it is, is not used.
         places: which of the pictures and blanks are trained on, ``int[m]``.
-        smoking: P(Smoking) that is to be learnt, for all views, ``float32[views + 1, n]``.
-        actions: one-hot actions of all pictures, from `action_targets`, ``float32[n, actions]``.
-        paired: which views show two pictures, and so no one action, ``bool[views + 1, n]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
     """
 
-    views: np.ndarray
+    views: Views
     places: np.ndarray
-    smoking: np.ndarray
-    actions: np.ndarray
-    paired: np.ndarray
     weights: np.ndarray
 
     def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -50,25 +45,33 @@ class TrainingSet:
 
         Returns:
             ``float32[batch, rows, columns, channels]``, and the targets ``smoking``
-            ``float32[batch, 1]`` and ``action`` ``float32[batch, actions]``.
+            ``float32[batch, 1]`` and ``cells`` ``float32[batch, CELLS, CELLS]``, -1 where one is
+            not known.
         """
         rng = np.random.default_rng([recipe.seed, step])
         drawn = rng.choice(self.places, recipe.batch, p=self.weights)
         of_view = rng.integers(recipe.views, size=recipe.batch)
-        features = self.views[of_view, drawn].astype(np.float32)
-        smoking = self.smoking[of_view, drawn, None]
-        actions = self.actions[drawn] * ~self.paired[of_view, drawn, None]
+        features = self.views.features[of_view, drawn].astype(np.float32)
+        smoking = self.views.smoking[of_view, drawn, None].astype(np.float32)
+        cells = np.nan_to_num(self.views.cells[of_view, drawn].astype(np.float32), nan=-1)
         smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
-        if recipe.mixup:
-            share = rng.beta(recipe.mixup, recipe.mixup, (recipe.batch, 1)).astype(np.float32)
-            features = _mix(features, share[..., None, None])
-            smoking, actions = _mix(smoking, share), _mix(actions, share)
-        return features, {"smoking": smoking, "action": actions}
+        return features, {"smoking": smoking, "cells": cells}
 
 
-def _mix(values: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Mixes each with its neighbour in the batch."""
-    return values * share + np.roll(values, 1, axis=0) * (1 - share)
+def cell_loss(targets, logits):
+    """Cross-entropy of the cells of which it is known what they show, summed over each picture.
+
+    Args:
+        targets: 1, 0, or -1 where it is not known, ``float32[n, rows, columns]``.
+        logits: ``float32[n, rows, columns]``.
+
+    Returns:
+        ``float32[n]``
+    """
+    known = keras.ops.cast(targets >= 0, "float32")
+    # log(1 + exp(z)) - t z is -t log(p) - (1 - t) log(1 - p) for p = sigmoid(z).
+    losses = keras.ops.softplus(logits) - targets * logits
+    return keras.ops.sum(known * losses, axis=(1, 2))
 
 
 def fit(
@@ -113,11 +116,8 @@ def fit(
             use_ema=True,
             ema_momentum=recipe.ema_momentum,
         ),
-        loss={
-            "smoking": keras.losses.BinaryCrossentropy(),
-            "action": keras.losses.CategoricalCrossentropy(from_logits=True),
-        },
-        loss_weights={"smoking": 1.0, "action": recipe.action_weight},
+        loss={"smoking": keras.losses.BinaryCrossentropy(), "cells": cell_loss},
+        loss_weights={"smoking": 1.0, "cells": recipe.cell_weight},
     )
     suffix.optimizer.build(suffix.trainable_variables)
     done = _restore(checkpoint, recipe, suffix)
@@ -156,28 +156,6 @@ def to_logits(scores: np.ndarray) -> np.ndarray:
     """log(p / (1 - p)), ``float64[n]``, finite for scores of 0 and 1 too."""
     scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
     return np.log(scores / (1 - scores))
-
-
-def action_targets(examples: Sequence[Example]) -> np.ndarray:
-    """One-hot actions, ``float32[n, actions]``; zeros for pictures of sets without actions.
-
-    A data set has actions where it has a folder for each of more than two things.
-    """
-    groups = defaultdict(set)
-    for example in examples:
-        groups[example.dataset].add(example.group)
-    actions = sorted(
-        (dataset, group)
-        for dataset, of_dataset in groups.items()
-        if len(of_dataset) > 2
-        for group in of_dataset
-    )
-    places = {action: place for place, action in enumerate(actions)}
-    targets = np.zeros((len(examples), max(1, len(actions))), np.float32)
-    for row, example in zip(targets, examples, strict=True):
-        if (place := places.get((example.dataset, example.group))) is not None:
-            row[place] = 1
-    return targets
 
 
 def sampling_weights(examples: Sequence[Example], smoking_share: float) -> np.ndarray:

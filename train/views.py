@@ -1,14 +1,15 @@
 """Augmented views of pictures, as the frozen first layers of the backbone see them.
 
 The layers up to the cut are not trained, so what they give for a view is computed once and kept
-in a file, and every fold and every pass over the pictures reads it from there.
+in a file, and every fold and every pass over the pictures reads it from there. What a view shows
+is kept beside it: a view may leave out the smoker of its picture.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -18,44 +19,63 @@ from tqdm import tqdm
 from edge_app.files import whole_file
 from edge_app.parallel import map_ahead
 from train.augment import augment, blank
-from train.data import Example
 from train.recipe import Recipe
+from train.scene import Scene
 
+CELLS = 7
+"""Rows and columns of the backbone's last feature map."""
 _BATCH = 64
 
 
+@dataclass(frozen=True)
+class Views:
+    """Views of all pictures, the blanks behind them; the last view is the picture as it is.
+
+    Attributes:
+        features: at the cut, mapped from a file,
+            ``float16[views + 1, n, rows, columns, channels]``.
+        cells: whether each cell of the last feature map shows something that is smoked: 1, 0, or
+            NaN where that is not known, ``float16[views + 1, n, CELLS, CELLS]``.
+        smoking: whether the view does, ``float16[views + 1, n]``.
+    """
+
+    features: np.ndarray
+    cells: np.ndarray
+    smoking: np.ndarray
+
+
 def make_views(
-    file: Path,
+    folder: Path,
     prefix: keras.Model,
-    examples: Sequence[Example],
+    scenes: Sequence[Scene],
+    as_served: np.ndarray,
     companions: np.ndarray,
-    pixels: np.ndarray,
     recipe: Recipe,
-) -> np.ndarray:
+) -> Views:
     """Computes the features of all views, or goes on with those of a run that was broken off.
 
     Args:
-        file: where they are kept, a ``.npy`` file; beside it, a ``.done`` file says how far.
+        folder: of this run alone, where they are kept.
         prefix: float32 ``[n, size, size, 3]`` in [0, 255] to the features at the cut.
-        examples: the pictures; the recipe's blanks come behind them.
+        scenes: the pictures; the recipe's blanks come behind them.
+        as_served: the same pictures as the app reads them, ``uint8[n, size, size, 3]``, RGB.
         companions: from `choose_companions`.
-        pixels: ``uint8[n, size, size, 3]``, RGB.
         recipe: its seed, views and blanks.
-
-    Returns:
-        ``float16[views + 1, n + blanks, rows, columns, channels]``, mapped from the file. The last
-        view is the picture as it is.
     """
-    count = len(examples) + recipe.blanks
-    shape = (recipe.views + 1, count, *prefix.output.shape[1:])
-    done_file = file.with_suffix(".done")
-    wanted = _fingerprint(examples, companions, recipe)
-    done = 0
-    if file.exists() and done_file.exists():
-        name, _, number = done_file.read_text().partition(" ")
-        done = int(number) if name == wanted else 0
+    count = len(scenes) + recipe.blanks
+    lead = (recipe.views + 1, count)
+    done_file = folder / "views.done"
+    done = int(done_file.read_text()) if done_file.exists() else 0
     mode = "r+" if done else "w+"
-    views = np.lib.format.open_memmap(file, mode, np.float16, None if done else shape)
+
+    def mapped(name: str, *shape: int) -> np.ndarray:
+        return np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode, np.float16, None if done else (*lead, *shape)
+        )
+
+    views = Views(
+        mapped("views", *prefix.output.shape[1:]), mapped("cells", CELLS, CELLS), mapped("smoking")
+    )
     batches = [
         (view, range(start, min(start + _BATCH, count)))
         for view in range(recipe.views + 1)
@@ -64,35 +84,46 @@ def make_views(
     bar = tqdm(total=len(batches), initial=done, desc="Views", unit="batch", disable=None)
     with ThreadPoolExecutor(2) as pool, bar:
 
-        def render(work: tuple[int, range]) -> np.ndarray:
-            return np.stack(
-                [_render(view_of, work[0], pixels, companions, recipe) for view_of in work[1]]
-            )
+        def render(work: tuple[int, range]) -> list[Scene]:
+            view, places = work
+            return [_render(p, view, scenes, as_served, companions, recipe) for p in places]
 
-        for (view, places), batch in zip(
+        for (view, places), shown in zip(
             batches[done:], map_ahead(pool, render, batches[done:], ahead=4), strict=True
         ):
-            given = prefix.predict_on_batch(batch.astype(np.float32))
-            views[view, places.start : places.stop] = keras.ops.convert_to_numpy(given)
+            part = view, slice(places.start, places.stop)
+            pixels = np.stack([scene.pixels for scene in shown]).astype(np.float32)
+            views.features[part] = keras.ops.convert_to_numpy(prefix.predict_on_batch(pixels))
+            views.cells[part] = [scene.cells(CELLS) for scene in shown]
+            views.smoking[part] = [scene.shows_smoking() for scene in shown]
             done += 1
             bar.update()
             if done % 50 == 0 or done == len(batches):
-                views.flush()
+                for array in (views.features, views.cells, views.smoking):
+                    array.flush()
                 with whole_file(done_file) as partial:
-                    partial.write_text(f"{wanted} {done}")
+                    partial.write_text(str(done))
     return views
 
 
 def _render(
-    place: int, view: int, pixels: np.ndarray, companions: np.ndarray, recipe: Recipe
-) -> np.ndarray:
+    place: int,
+    view: int,
+    scenes: Sequence[Scene],
+    as_served: np.ndarray,
+    companions: np.ndarray,
+    recipe: Recipe,
+) -> Scene:
     rng = np.random.default_rng([recipe.seed, view, place])
-    if place >= len(pixels):
-        return blank(rng, pixels.shape[1])
+    size = as_served.shape[1]
+    if place >= len(scenes):
+        return Scene.of(blank(rng, size), smoking=False)
     if view == recipe.views:
-        return pixels[place]
+        scale = size / len(scenes[place].pixels)
+        whole = scenes[place].warped(np.array([[scale, 0, 0], [0, scale, 0]]), size, border=0)
+        return replace(whole, pixels=as_served[place])
     companion = companions[view, place]
-    return augment(pixels[place], rng, pixels[companion] if companion >= 0 else None)
+    return augment(scenes[place], rng, size, scenes[companion] if companion >= 0 else None)
 
 
 def choose_companions(folds: np.ndarray, usable: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -121,11 +152,3 @@ def choose_companions(folds: np.ndarray, usable: np.ndarray, recipe: Recipe) -> 
             paired = rng.random(chosen.shape) < recipe.pairs
             companions[:-1, places] = np.where(paired, chosen, -1)
     return companions
-
-
-def _fingerprint(examples: Sequence[Example], companions: np.ndarray, recipe: Recipe) -> str:
-    digest = hashlib.sha256(repr((recipe.cut, recipe.views, recipe.blanks, recipe.seed)).encode())
-    digest.update(companions.tobytes())
-    for example in examples:
-        digest.update(f"{example.dataset}/{example.group}/{example.path.name}\n".encode())
-    return digest.hexdigest()
