@@ -30,7 +30,15 @@ from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.scene import Scene
-from train.training import CheckpointError, cell_loss, fit, predict_logits, sampling_weights
+from train.training import (
+    SHARPNESS,
+    CheckpointError,
+    cell_loss,
+    fit,
+    predict_logits,
+    sampling_weights,
+    teacher,
+)
 from train.unseen import read_unseen
 from train.views import choose_companions, make_views
 
@@ -326,7 +334,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert refused.returncode == 2
     assert f"{left} is what a run of other data" in refused.stderr
     (left / "run.sha256").unlink()
-    trained = run_module(*command)
+    trained = run_module(*command, "--keep-folds")
     assert trained.returncode == 0, trained.stderr
     assert "32 pictures Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
@@ -377,6 +385,21 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert Counter(picture.fold for picture in crossed) == {0: 16, 1: 16}
     assert all(0 <= picture.score <= 1 for picture in crossed)
 
+    # One model of two that have not seen them either.
+    student = tmp_path / "student.keras"
+    command[3:7] = ["--out", student]
+    teachers = [tmp_path / f"model_fold{fold}.keras" for fold in range(2)]
+    taught = run_module(
+        *command,
+        *(word for teacher in teachers for word in ("--teacher", teacher)),
+        *("--unseen", part, "--set", "final_steps=2"),
+    )
+    assert taught.returncode == 0, taught.stderr
+    crossed = read_unseen(student.with_suffix(".csv"))
+    assert {picture.name for picture in crossed} == names
+    assert {picture.fold for picture in crossed} == {0}
+    assert all(0 <= picture.score <= 1 for picture in crossed)
+
     whole = tmp_path / "smoking_wild"  # a set without Testing pictures
     shutil.copytree(dataset / "Training" / "Smoking", whole)
     alone = ("train.evaluate", model, whole, "--out", tmp_path / "alone" / "evaluation")
@@ -409,6 +432,7 @@ def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
         (["--data", "missing"], "there is no such folder"),
         (["--set", "epochs=3"], "expected NAME=VALUE with one of cut, views"),
         (["--wrong-labels", ROOT / "LICENSE"], "expected a column picture"),
+        (["--teacher", ROOT / "LICENSE"], "--teacher is given twice or more, and with --unseen"),
         (["--boxes", ROOT / "LICENSE"], "expected the columns picture, kind, left"),
         (
             ["--unseen", ROOT / "train" / "wrong_labels.csv"],
@@ -590,6 +614,24 @@ def test_a_batch_is_balanced_and_depends_on_its_step_only(tiny, tmp_path):
     assert (features != other).any()
     share = chosen.weights[views.smoking[-1, chosen.places] == 1].sum()
     assert share == pytest.approx(recipe.smoking_share)
+
+
+def test_teachers_say_together_what_a_student_learns(tiny, tmp_path):
+    recipe, examples, *_ = tiny
+    views = views_of(tiny, tmp_path / "views")
+    suffixes = []
+    for bias in (-1.0, 3.0):
+        model = build_model(None)
+        model.layers[-1].set_weights([np.zeros((1280, 1)), np.array([bias])])
+        suffixes.append(cut_model(model, recipe.cut)[1])
+    chosen = training_set(examples, views, np.arange(24), recipe)
+    features, own = chosen.batch(recipe, 0)
+    _, taught = dataclasses.replace(chosen, teach=teacher(suffixes)).batch(recipe, 0)
+    together = 1 / (1 + np.exp(-SHARPNESS * (-1.0 + 3.0) / 2))
+    assert teacher(suffixes)(features) == pytest.approx(together, abs=1e-5)
+    share = recipe.teacher_weight
+    expected = share * together + (1 - share) * own["smoking"]
+    assert taught["smoking"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_companions_are_of_the_same_fold_and_decide_the_label(tiny):

@@ -87,6 +87,20 @@ FEWEST_PICTURES = 10
     "several times.",
 )
 @click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A .keras file of ours, given twice or more: no cross-validation, but one model that "
+    "begins at the mean of their weights and learns what they say together. Its scores are "
+    "calibrated on the pictures of --unseen, which none of them may have been trained on.",
+)
+@click.option(
+    "--keep-folds",
+    is_flag=True,
+    help="Also write the models of the cross-validation, as OUT_fold0.keras and so on.",
+)
+@click.option(
     "--set",
     "changes",
     metavar="NAME=VALUE",
@@ -101,6 +115,8 @@ def main(
     kind: str,
     wrong_labels: Path | None,
     boxes_files: tuple[Path, ...],
+    teachers: tuple[Path, ...],
+    keep_folds: bool,
     changes: tuple[str, ...],
 ) -> None:
     """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
@@ -113,6 +129,8 @@ def main(
         raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
     if weights != "imagenet" and not Path(weights).is_file():
         raise click.BadParameter(f"{weights}: there is no such file", param_hint="--weights")
+    if teachers and (len(teachers) < 2 or not unseen):
+        raise click.UsageError("--teacher is given twice or more, and with --unseen.")
     recipe = _change(Recipe(), changes)
     try:
         examples = [example for folder in folders for example in find_examples(folder)]
@@ -129,7 +147,7 @@ def main(
             boxes = read_boxes(boxes_files)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--boxes") from None
-        _train(examples, weights, out, recipe, wrong, named, boxes)
+        _train(examples, weights, out, recipe, wrong, named, boxes, teachers, keep_folds)
     click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
 
 
@@ -148,6 +166,8 @@ def _train(
     wrong: set[str],
     unseen: set[str],
     boxes: dict[str, Boxes],
+    teachers: Sequence[Path],
+    keep_folds: bool,
 ) -> None:
     examples = [e for e in examples if e.split != TESTING]
     smoking = sum(e.smoking for e in examples)
@@ -170,7 +190,7 @@ def _train(
     from train.crossvalidation import cross_validate, train_model
     from train.model import SIZE, build_model, cut_model
     from train.scene import Scene
-    from train.training import CheckpointError, save
+    from train.training import CheckpointError, predict_logits, save, teacher
     from train.unseen import write_unseen
     from train.views import choose_companions, make_views
 
@@ -187,47 +207,77 @@ def _train(
     # The others are in no fold: all models are trained on them, as the one to begin with was.
     scored = np.array([e.name in unseen for e in examples])
     folds = np.full(len(examples), -1)
-    folds[scored] = assign_folds(list(compress(examples, scored)), recipe.folds)
+    parts = 1 if teachers else recipe.folds
+    folds[scored] = assign_folds(list(compress(examples, scored)), parts)
     companions = choose_companions(folds, usable, recipe)
     folder = out.with_suffix(".training")
     known = [
         (e.name, s.smoked.tolist(), s.heads.tolist()) for e, s in zip(examples, scenes, strict=True)
     ]
-    _claim(folder, recipe, _digest(weights), known, sorted(wrong), folds.tolist())
+    begin = [_digest(str(file)) for file in teachers or [weights]]
+    _claim(folder, recipe, begin, known, sorted(wrong), folds.tolist())
     try:
-        prefix, _ = cut_model(build_model(weights), recipe.cut)
+        cut = [cut_model(build_model(file), recipe.cut) for file in teachers or [weights]]
     except ValueError as error:
         raise click.UsageError(f"The model could not be built: {error}") from None
+    prefix = cut[0][0]
+    for other, _ in cut[1:]:
+        if any(map(np.any, map(np.subtract, other.get_weights(), prefix.get_weights()))):
+            raise click.UsageError(
+                f"The teachers differ before {recipe.cut}, which is not trained."
+            )
     try:
         views = make_views(folder, prefix, scenes, as_served, companions, recipe)
         del scenes, larger, as_served
-        logits, average = cross_validate(weights, examples, usable, views, folds, recipe, folder)
-        model, _ = train_model(
-            weights,
+        if teachers:
+            taught = [build_model(file).get_weights() for file in teachers]
+            average = [np.mean(arrays, axis=0) for arrays in zip(*taught, strict=True)]
+        else:
+            logits, average = cross_validate(
+                weights, examples, usable, views, folds, recipe, folder
+            )
+        model, suffix = train_model(
+            teachers[0] if teachers else weights,
             examples,
             views,
-            np.flatnonzero(usable),
+            np.flatnonzero(usable & ~scored if teachers else usable),
             replace(
                 recipe,
                 steps=recipe.final_steps,
                 learning_rate=recipe.final_learning_rate,
             ),
             start=average,
-            name="All pictures",
+            teach=teacher([suffix for _, suffix in cut]) if teachers else None,
+            name="Student" if teachers else "All pictures",
             log=out.with_suffix(".log.csv"),
             checkpoint=folder / "all.checkpoint.npz",
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
+    if teachers:
+        logits = np.full(len(examples), np.nan)
+        logits[scored] = predict_logits(suffix, views.features[-1, np.flatnonzero(scored)])
     tested = usable & scored
     calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
     write_unseen(scores_file, examples, folds, calibration.scores(logits))
     save(model, calibration.decision, out)
+    if keep_folds:
+        _save_folds(folder, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
+
+
+def _save_folds(folder: Path, out: Path) -> None:
+    from train.model import build_model
+
+    for kept in sorted(folder.glob("fold?.npz")):
+        model = build_model(None)
+        with np.load(kept) as saved:
+            model.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
+        model.save(out.with_name(f"{out.stem}_{kept.stem}.keras"))
 
 
 def _claim(folder: Path, *run: object) -> None:

@@ -7,7 +7,8 @@ have no Testing pictures of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -52,6 +53,7 @@ def train_model(
     recipe: Recipe,
     *,
     start: Sequence[np.ndarray] | None = None,
+    teach: Callable[[np.ndarray], np.ndarray] | None = None,
     **options,
 ) -> tuple[keras.Model, keras.Model]:
     """Trains a new model on the pictures at ``places``.
@@ -63,12 +65,13 @@ def train_model(
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
         start: weights of the whole model to begin with, in Keras' order, in place of ``weights``.
+        teach: what teachers say, from `train.training.teacher`.
         options: name, log and checkpoint, as in `train.training.fit`.
 
     Returns:
         The model, and the part of it behind the cut.
     """
-    chosen = training_set(examples, views, places, recipe)
+    chosen = replace(training_set(examples, views, places, recipe), teach=teach)
     model = build_model(weights, recipe.dropout)
     if start is not None:
         model.set_weights(start)

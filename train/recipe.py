@@ -33,6 +33,8 @@ class Recipe:
         label_smoothing: labels are drawn this far towards 1/2.
         cell_weight: of what is learnt beside the label: which cells of the last feature map show
             what is smoked, where boxes tell.
+        teacher_weight: how much of the label of a view is what the teachers say of it, where there
+            are any.
         false_alarms: share of the NotSmoking pictures that the decision may get wrong in
             cross-validation.
         seed: of everything random.
@@ -55,5 +57,6 @@ class Recipe:
     smoking_share: float = 0.5
     label_smoothing: float = 0.05
     cell_weight: float = 0.1
+    teacher_weight: float = 0.7
     false_alarms: float = 0.025
     seed: int = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,11 @@ CHECKPOINT_STEPS = 100
 """Steps from one checkpoint to the next: under a minute on two cores."""
 
 
+SHARPNESS = 1.1
+"""An average of logits of models that disagree is more cautious than it need be: a logistic
+regression on those of the first two that were averaged so had this slope."""
+
+
 class CheckpointError(ValueError):
     """What a broken off run left behind does not belong to this one."""
 
@@ -34,11 +39,13 @@ class TrainingSet:
         views: of all pictures; the last one of each, the picture as it is, is not used.
         places: which of the pictures and blanks are trained on, ``int[m]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
+        teach: what teachers say of features at the cut, from `teacher`; None without them.
     """
 
     views: Views
     places: np.ndarray
     weights: np.ndarray
+    teach: Callable[[np.ndarray], np.ndarray] | None = None
 
     def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Draws the batch of a step; it depends on the seed and the step only.
@@ -55,7 +62,24 @@ class TrainingSet:
         smoking = self.views.smoking[of_view, drawn, None].astype(np.float32)
         cells = np.nan_to_num(self.views.cells[of_view, drawn].astype(np.float32), nan=-1)
         smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
+        if self.teach:
+            smoking += recipe.teacher_weight * (self.teach(features) - smoking)
         return features, {"smoking": smoking, "cells": cells}
+
+
+def teacher(suffixes: Sequence[keras.Model]) -> Callable[[np.ndarray], np.ndarray]:
+    """What several models say together: from features at the cut to P(Smoking) ``float32[n, 1]``.
+
+    Their logits are averaged and scaled by `SHARPNESS`.
+    """
+
+    def teach(features: np.ndarray) -> np.ndarray:
+        scores = [s.predict_on_batch(features)["smoking"] for s in suffixes]
+        logits = [to_logits(keras.ops.convert_to_numpy(score)) for score in scores]
+        mean = SHARPNESS * np.mean(logits, axis=0)
+        return (1 / (1 + np.exp(-mean))).astype(np.float32)
+
+    return teach
 
 
 def cell_loss(targets, logits):
