@@ -69,10 +69,27 @@ def notebook_model(tmp_path_factory, crops):
 
 
 @pytest.fixture(scope="module")
-def sharp_model(notebook_model, tmp_path_factory):
-    """The same with scores near 0 and 1: what rounding moves across the threshold moves far."""
+def alike(tmp_path_factory, samples):
+    """A folder of 64 pictures that are nearly the same: one sample, from darker to brighter."""
+    folder = tmp_path_factory.mktemp("alike") / "alike"
+    folder.mkdir()
+    pixels = read_pixels(samples / "coffee.jpg").astype(np.float32)
+    for number, factor in enumerate(np.linspace(0.8, 1.0, 64)):
+        Image.fromarray((factor * pixels).astype(np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sharp_model(notebook_model, alike, tmp_path_factory):
+    """The same with scores near 0 and 1, and its threshold in the middle of pictures that are
+    alike: what rounding moves across it moves far."""
     model = keras.models.load_model(notebook_model, compile=False)
-    model.layers[-1].set_weights([30 * values for values in model.layers[-1].get_weights()])
+    head = model.layers[-1]
+    kernel, _ = head.get_weights()
+    pixels = np.stack([read_pixels(path) for path in find_pictures(alike)]).astype(np.float32)
+    hidden = keras.Model(model.inputs[0], model.layers[-2].output)
+    middle = np.median(hidden.predict(pixels, verbose=0) @ kernel, axis=0)
+    head.set_weights([30 * kernel, -30 * middle])
     return save(model, tmp_path_factory.mktemp("models") / "sharp.keras")
 
 
@@ -240,9 +257,9 @@ def test_a_legacy_h5_file_is_converted(dataset, tmp_path):
     assert scores == pytest.approx(expected[:, 0], abs=0.02)
 
 
-def test_an_integer_file_that_says_something_else_is_not_written(sharp_model, crops, tmp_path):
+def test_an_integer_file_that_says_something_else_is_not_written(sharp_model, alike, tmp_path):
     out = tmp_path / "files"
-    arguments = ("convert", sharp_model, "--calibration", crops)
+    arguments = ("convert", sharp_model, "--calibration", alike)
     result = run_module(*arguments, "--out", out, "--format", "all")
     assert result.returncode == 1, result.stdout
     assert "says something else" in result.stderr
