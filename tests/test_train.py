@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, make_dataset, run_module
 
-from train.augment import augment
+from train.augment import _exchanged, augment
 from train.boxes import Boxes, read_boxes
 from train.calibration import calibrate, uncertain_band
 from train.crossvalidation import cross_validate, training_set
@@ -30,16 +30,18 @@ from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.scene import Scene
+from train.teachers import folds_of, start_at_mean
 from train.training import (
     SHARPNESS,
     CheckpointError,
+    Start,
     cell_loss,
     fit,
     predict_logits,
     sampling_weights,
     teacher,
 )
-from train.unseen import read_unseen
+from train.unseen import read_unseen, write_unseen
 from train.views import choose_companions, make_views
 
 
@@ -312,6 +314,50 @@ def test_changed_pictures_keep_shape_and_differ(samples):
             assert distance < 15, name
 
 
+def person(head, smoked, colour):
+    """Somebody with a head of one colour in a grey picture, with or without a red square."""
+    pixels = np.full((320, 320, 3), 128, np.uint8)
+    boxes = []
+    for box, paint in ((head, colour), (smoked, RED)):
+        if box:
+            left, top, right, bottom = box
+            pixels[top:bottom, left:right] = paint
+        boxes.append(np.array([box] if box else []).reshape(-1, 4) / 320)
+    return Scene.of(pixels, smoked is not None, Boxes(smoked=boxes[1], heads=boxes[0]))
+
+
+def test_somebody_of_another_picture_brings_along_what_they_smoke():
+    green, blue = (0, 255, 0), (0, 0, 255)
+    smoker = person((100, 60, 160, 130), (160, 110, 190, 130), green)
+    other = person((180, 150, 260, 240), None, blue)
+    seen = Counter()
+    for seed in range(40):
+        for scene, companion in ((other, smoker), (smoker, other)):
+            both = _exchanged(scene, companion, np.random.default_rng(seed))
+            red = (both.pixels[..., 0] > 200) & (both.pixels[..., 1] < 90)
+            shown = both.shows_smoking()
+            seen[companion.smoking, shown] += 1
+            if shown:
+                left, top, right, bottom = np.rint(both.smoked[both.smoked[:, 4] > 0.7][0, :4])
+                y, x = np.nonzero(red)
+                assert left - 2 <= x.min() and x.max() <= right + 2
+                assert top - 2 <= y.min() and y.max() <= bottom + 2
+                assert red.sum() > 0.5 * (right - left) * (bottom - top)
+            elif shown is False:
+                assert red.sum() < 20
+    # The one who smokes, with the cigarette, has taken the other's place; or the other theirs.
+    assert seen[True, True] == 40
+    assert seen[False, False] > 30
+
+
+def test_nobody_is_exchanged_where_heads_are_not_known_or_too_different():
+    smoker = person((100, 60, 160, 130), (160, 110, 190, 130), RED)
+    rng = np.random.default_rng(0)
+    assert _exchanged(red_square(boxed=False), smoker, rng) is None
+    assert _exchanged(person(None, None, RED), smoker, rng) is None
+    assert _exchanged(person((10, 10, 20, 20), None, RED), smoker, rng) is None
+
+
 def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     """The three commands one after the other, on a set that a few steps can learn."""
     model, integer = tmp_path / "model.keras", tmp_path / "model.tflite"
@@ -385,19 +431,19 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert Counter(picture.fold for picture in crossed) == {0: 16, 1: 16}
     assert all(0 <= picture.score <= 1 for picture in crossed)
 
-    # One model of two that have not seen them either.
+    # One model of two: the folds of the first stand in for it, the other has not seen these.
     student = tmp_path / "student.keras"
     command[3:7] = ["--out", student]
-    teachers = [tmp_path / f"model_fold{fold}.keras" for fold in range(2)]
     taught = run_module(
         *command,
-        *(word for teacher in teachers for word in ("--teacher", teacher)),
+        *("--teacher", model, "--teacher", further),
         *("--unseen", part, "--set", "final_steps=2"),
     )
     assert taught.returncode == 0, taught.stderr
     crossed = read_unseen(student.with_suffix(".csv"))
     assert {picture.name for picture in crossed} == names
-    assert {picture.fold for picture in crossed} == {0}
+    folds = {picture.name: picture.fold for picture in unseen}
+    assert all(picture.fold == folds[picture.name] for picture in crossed)
     assert all(0 <= picture.score <= 1 for picture in crossed)
 
     whole = tmp_path / "smoking_wild"  # a set without Testing pictures
@@ -472,7 +518,8 @@ def views_of(tiny, folder):
 
 def companions_of(tiny):
     recipe, examples, *_ = tiny
-    return choose_companions(assign_folds(examples, 2), np.ones(24, bool), recipe)
+    smoking = np.array([e.smoking for e in examples])
+    return choose_companions(assign_folds(examples, 2), smoking, np.ones(24, bool), recipe)
 
 
 def test_a_cut_model_is_the_model(tiny):
@@ -582,7 +629,7 @@ def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp
     views, folds = views_of(tiny, tmp_path / "views"), assign_folds(examples, 2)
     weights = tmp_path / "start.keras"
     build_model(None).save(weights)
-    given = (weights, examples, np.ones(24, bool), views, folds, recipe)
+    given = (lambda fold: Start(weights), examples, np.ones(24, bool), views, folds, recipe)
     logits, average = cross_validate(*given, tmp_path)
     assert np.isfinite(logits).all()
     model = build_model(None)
@@ -634,12 +681,42 @@ def test_teachers_say_together_what_a_student_learns(tiny, tmp_path):
     assert taught["smoking"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_folds_of_a_teacher_stand_in_for_it(tiny, tmp_path):
+    recipe, examples, *_ = tiny
+    files = [tmp_path / name for name in ("a.keras", "a_fold0.keras", "a_fold1.keras", "b.keras")]
+    for file, bias in zip(files, (1.0, 2.0, 3.0, 5.0), strict=True):
+        keras.utils.set_random_seed(0)
+        model = build_model(None)
+        model.layers[-1].set_weights([np.zeros((1280, 1)), np.array([bias])])
+        model.save(file)
+    teachers = files[0], files[3]
+    with pytest.raises(ValueError, match=r"a\.csv is missing"):
+        folds_of(teachers)
+    folds = assign_folds(examples, 2)
+    write_unseen(tmp_path / "a.csv", examples, folds, np.full(24, 0.5))
+    assert folds_of(teachers) == {e.name: f for e, f in zip(examples, folds, strict=True)}
+    assert folds_of(files[3:]) is None
+    for fold, bias in ((None, 3.0), (0, 3.5), (1, 4.0)):
+        start = start_at_mean(teachers, recipe, fold)
+        assert start.arrays[-1] == pytest.approx([bias])
+        said = start.teach(np.zeros((1, 56, 56, 24), np.float32))
+        assert said == pytest.approx(1 / (1 + np.exp(-SHARPNESS * bias)), abs=1e-5)
+    keras.utils.set_random_seed(1)
+    build_model(None).save(files[3])  # of other first layers
+    with pytest.raises(ValueError, match=r"differs from .* before block_2_add"):
+        start_at_mean(teachers, recipe, None)
+    files[2].unlink()
+    with pytest.raises(ValueError, match=r"a_fold1\.keras is missing"):
+        folds_of(teachers)
+
+
 def test_companions_are_of_the_same_fold_and_decide_the_label(tiny):
     recipe, examples, _, scenes = tiny
     recipe = dataclasses.replace(recipe, pairs=0.5, views=40)
     folds, usable = assign_folds(examples, 2), np.arange(24) != 5
-    companions = choose_companions(folds, usable, recipe)
-    assert (companions == choose_companions(folds, usable, recipe)).all()
+    smoking = np.array([e.smoking for e in examples])
+    companions = choose_companions(folds, smoking, usable, recipe)
+    assert (companions == choose_companions(folds, smoking, usable, recipe)).all()
     paired = companions >= 0
     assert paired[:-1, :24].mean() == pytest.approx(recipe.pairs, abs=0.05)
     assert not paired[-1].any()  # the pictures as they are
@@ -647,6 +724,7 @@ def test_companions_are_of_the_same_fold_and_decide_the_label(tiny):
     assert 5 not in companions
     view, place = np.nonzero(paired)
     assert (folds[companions[view, place]] == folds[place]).all()
+    assert smoking[companions[view, place]].mean() == pytest.approx(0.5, abs=0.1)
     one, two = next(s for s in scenes if s.smoking), next(s for s in scenes if not s.smoking)
     labels = [
         augment(two, np.random.default_rng(seed), 224, companion).shows_smoking()

@@ -91,9 +91,10 @@ FEWEST_PICTURES = 10
     "teachers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="A .keras file of ours, given twice or more: no cross-validation, but one model that "
-    "begins at the mean of their weights and learns what they say together. Its scores are "
-    "calibrated on the pictures of --unseen, which none of them may have been trained on.",
+    help="A .keras file of ours, given twice or more: the model begins at the mean of their "
+    "weights and learns what they say together. Only pictures of --unseen are cross-validated, "
+    "which none of them may have been trained on; for a teacher with the files of --keep-folds "
+    "beside it, its folds' models count.",
 )
 @click.option(
     "--keep-folds",
@@ -176,6 +177,9 @@ def _train(
         raise click.UsageError(
             f"Training needs {FEWEST_PICTURES} pictures of each class; add another --data."
         )
+    taught = _folds_of(teachers)
+    if taught is not None:
+        unseen = unseen & taught.keys()
     of_unseen = [e.smoking for e in examples if e.name in unseen]
     if min(sum(of_unseen), len(of_unseen) - sum(of_unseen)) < FEWEST_PICTURES:
         raise click.UsageError(
@@ -190,7 +194,8 @@ def _train(
     from train.crossvalidation import cross_validate, train_model
     from train.model import SIZE, build_model, cut_model
     from train.scene import Scene
-    from train.training import CheckpointError, predict_logits, save, teacher
+    from train.teachers import start_at_mean
+    from train.training import CheckpointError, Start, save
     from train.unseen import write_unseen
     from train.views import choose_companions, make_views
 
@@ -204,60 +209,45 @@ def _train(
     click.echo(f"{located} of {smoking} pictures Smoking have boxes around what is smoked")
     labels = np.array([e.smoking for e in examples])
     usable = np.array([e.name not in wrong for e in examples])
-    # The others are in no fold: all models are trained on them, as the one to begin with was.
-    scored = np.array([e.name in unseen for e in examples])
-    folds = np.full(len(examples), -1)
-    parts = 1 if teachers else recipe.folds
-    folds[scored] = assign_folds(list(compress(examples, scored)), parts)
-    companions = choose_companions(folds, usable, recipe)
+    folds = _folds(examples, unseen, taught, recipe)
+    companions = choose_companions(folds, labels, usable, recipe)
     folder = out.with_suffix(".training")
     known = [
         (e.name, s.smoked.tolist(), s.heads.tolist()) for e, s in zip(examples, scenes, strict=True)
     ]
     begin = [_digest(str(file)) for file in teachers or [weights]]
     _claim(folder, recipe, begin, known, sorted(wrong), folds.tolist())
+    last = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
     try:
-        cut = [cut_model(build_model(file), recipe.cut) for file in teachers or [weights]]
+        prefix, _ = cut_model(build_model(teachers[0] if teachers else weights), recipe.cut)
+        student = start_at_mean(teachers, recipe, None) if teachers else None
     except ValueError as error:
         raise click.UsageError(f"The model could not be built: {error}") from None
-    prefix = cut[0][0]
-    for other, _ in cut[1:]:
-        if any(map(np.any, map(np.subtract, other.get_weights(), prefix.get_weights()))):
-            raise click.UsageError(
-                f"The teachers differ before {recipe.cut}, which is not trained."
-            )
     try:
         views = make_views(folder, prefix, scenes, as_served, companions, recipe)
         del scenes, larger, as_served
-        if teachers:
-            taught = [build_model(file).get_weights() for file in teachers]
-            average = [np.mean(arrays, axis=0) for arrays in zip(*taught, strict=True)]
-        else:
-            logits, average = cross_validate(
-                weights, examples, usable, views, folds, recipe, folder
-            )
-        model, suffix = train_model(
-            teachers[0] if teachers else weights,
+        logits, average = cross_validate(
+            lambda fold: start_at_mean(teachers, recipe, fold) if teachers else Start(weights),
+            examples,
+            usable,
+            views,
+            folds,
+            last if teachers else recipe,
+            folder,
+        )
+        model, _ = train_model(
+            student or Start(arrays=average),
             examples,
             views,
-            np.flatnonzero(usable & ~scored if teachers else usable),
-            replace(
-                recipe,
-                steps=recipe.final_steps,
-                learning_rate=recipe.final_learning_rate,
-            ),
-            start=average,
-            teach=teacher([suffix for _, suffix in cut]) if teachers else None,
-            name="Student" if teachers else "All pictures",
+            np.flatnonzero(usable),
+            last,
+            name="All pictures",
             log=out.with_suffix(".log.csv"),
             checkpoint=folder / "all.checkpoint.npz",
         )
     except CheckpointError as error:
         raise click.UsageError(str(error)) from None
-    if teachers:
-        logits = np.full(len(examples), np.nan)
-        logits[scored] = predict_logits(suffix, views.features[-1, np.flatnonzero(scored)])
-    tested = usable & scored
+    tested = usable & (folds >= 0)
     calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
@@ -270,14 +260,44 @@ def _train(
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
 
 
+def _folds(
+    examples: Sequence[Example],
+    unseen: set[str],
+    taught: dict[str, int] | None,
+    recipe: Recipe,
+) -> np.ndarray:
+    """The fold of each picture, ``int[n]``; -1 where all models are trained on it, as what they
+    begin with was."""
+    folds = np.full(len(examples), -1)
+    scored = np.array([e.name in unseen for e in examples])
+    of_scored = list(compress(examples, scored))
+    if taught is None:
+        folds[scored] = assign_folds(of_scored, recipe.folds)
+    else:
+        folds[scored] = [taught[e.name] for e in of_scored]
+    return folds
+
+
+def _folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
+    if not teachers:
+        return None
+    from train.teachers import folds_of
+
+    try:
+        return folds_of(teachers)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--teacher") from None
+
+
 def _save_folds(folder: Path, out: Path) -> None:
     from train.model import build_model
+    from train.teachers import fold_file
 
-    for kept in sorted(folder.glob("fold?.npz")):
+    for fold, kept in enumerate(sorted(folder.glob("fold?.npz"))):
         model = build_model(None)
         with np.load(kept) as saved:
             model.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
-        model.save(out.with_name(f"{out.stem}_{kept.stem}.keras"))
+        model.save(fold_file(out, fold))
 
 
 def _claim(folder: Path, *run: object) -> None:

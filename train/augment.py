@@ -19,6 +19,9 @@ CLOSE = 0.5
 WITHOUT = 0.15
 """Share of the views of a picture of smoking for which a part without what is smoked is looked
 for; in most pictures there is none that is large enough."""
+EXCHANGED = 0.8
+"""Share of the views made of two pictures in which somebody of the one takes the place of somebody
+in the other; in the rest they stand side by side."""
 _TRIES = 12
 
 
@@ -31,11 +34,10 @@ def augment(
         scene: the picture.
         rng: the source of chance; the same state gives the same picture.
         size: side of the new picture in pixels.
-        companion: another picture of the same shape, to stand beside it.
+        companion: another picture of the same shape, to stand beside it or to take somebody from.
     """
     if companion is not None:
-        pair = (scene, companion) if rng.random() < 0.5 else (companion, scene)
-        scene = pair[0].beside(pair[1])
+        scene = _together(scene, companion, rng)
     scene = _framed(scene, rng, size)
     return replace(scene, pixels=_wear(_colour(scene.pixels, rng), rng))
 
@@ -57,6 +59,63 @@ def blank(rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.5:
         picture = picture + rng.normal(0, rng.uniform(1, 25), (size, size, 3))
     return picture.clip(0, 255).astype(np.uint8)
+
+
+def _together(scene: Scene, companion: Scene, rng: np.random.Generator) -> Scene:
+    if rng.random() < EXCHANGED:
+        exchanged = _exchanged(scene, companion, rng)
+        # Of a smoker whose cigarette did not come along, smoke or a gesture may have.
+        if exchanged is None or exchanged.shows_smoking() in (None, not companion.smoking):
+            return scene
+        return exchanged
+    pair = (scene, companion) if rng.random() < 0.5 else (companion, scene)
+    return pair[0].beside(pair[1])
+
+
+def _exchanged(scene: Scene, other: Scene, rng: np.random.Generator) -> Scene | None:
+    """The picture with somebody of another one, and what they smoke, in the place of somebody.
+
+    What is around the people then says nothing about the label any more: a copy-paste (Ghiasi and
+    others, "Simple Copy-Paste is a Strong Data Augmentation Method", 2021) of heads. It is done
+    to both classes from both classes, so that its edges say nothing either.
+
+    Returns:
+        None where it is not known who smokes or where heads are, or they are of too different size.
+    """
+    if not (scene.located and other.located and len(scene.heads) and len(other.heads)):
+        return None
+    (head, part), (other_head, other_part) = (_person(s, rng) for s in (scene, other))
+    scale = np.sqrt(np.prod(head[2:] - head[:2]) / np.prod(other_head[2:] - other_head[:2]))
+    if not 0.4 < scale < 2.5:
+        return None
+    scale *= np.exp(rng.uniform(0, 0.2))
+    linear = np.diag([rng.choice([-1, 1]) * scale, scale])
+    move = _middles(head[None])[0] - linear @ _middles(other_head[None])[0]
+    corners = linear @ other_part.reshape(2, 2).T + move[:, None]
+    low = np.minimum(corners.min(axis=1), part[:2])
+    high = np.maximum(corners.max(axis=1), part[2:])
+    covered = np.concatenate([low, high]).clip(0, len(scene.pixels))
+    feather = rng.uniform(1, 6) if rng.random() < 0.7 else 0
+    return scene.with_part_of(other, np.column_stack([linear, move]), covered, feather)
+
+
+def _person(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A head, and the part of the picture with it and what this person smokes."""
+    head = scene.heads[rng.integers(len(scene.heads))]
+    smoked = scene.smoked[:, :4]
+    if len(smoked):
+        middles = _middles(smoked)
+        away = np.linalg.norm(_middles(scene.heads)[:, None] - middles, axis=2)
+        head = scene.heads[np.argmin(away.min(axis=1))]
+        smoked = smoked[[np.argmin(np.linalg.norm(middles - _middles(head[None]), axis=1))]]
+    else:  # hands are near heads in pictures of both kinds
+        spread = (head[2:] - head[:2]) * rng.uniform(0, 0.8, 4).reshape(2, 2)
+        smoked = np.concatenate([head[:2] - spread[0], head[2:] + spread[1]])[None]
+    boxes = np.concatenate([head[None], smoked])
+    margin = (head[2:] - head[:2]) * rng.uniform(0.05, 0.3)
+    return head, np.concatenate(
+        [boxes[:, :2].min(axis=0) - margin, boxes[:, 2:].max(axis=0) + margin]
+    )
 
 
 def _framed(scene: Scene, rng: np.random.Generator, size: int) -> Scene:

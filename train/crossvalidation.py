@@ -20,7 +20,7 @@ from edge_app.files import whole_file
 from train.data import TRAINING, Example
 from train.model import build_model, cut_model
 from train.recipe import Recipe
-from train.training import TrainingSet, fit, predict_logits, sampling_weights
+from train.training import Start, TrainingSet, fit, predict_logits, sampling_weights
 from train.views import Views
 
 
@@ -46,42 +46,37 @@ def training_set(
 
 
 def train_model(
-    weights: str | Path | None,
+    start: Start,
     examples: Sequence[Example],
     views: Views,
     places: np.ndarray,
     recipe: Recipe,
-    *,
-    start: Sequence[np.ndarray] | None = None,
-    teach: Callable[[np.ndarray], np.ndarray] | None = None,
     **options,
 ) -> tuple[keras.Model, keras.Model]:
     """Trains a new model on the pictures at ``places``.
 
     Args:
-        weights: of the backbone, as in `train.model.build_model`.
+        start: what it begins with, and who teaches it.
         examples: all pictures.
         views: of them and the blanks.
         places: which of them to train on, ``int[m]``.
         recipe: the numbers.
-        start: weights of the whole model to begin with, in Keras' order, in place of ``weights``.
-        teach: what teachers say, from `train.training.teacher`.
         options: name, log and checkpoint, as in `train.training.fit`.
 
     Returns:
         The model, and the part of it behind the cut.
     """
-    chosen = replace(training_set(examples, views, places, recipe), teach=teach)
-    model = build_model(weights, recipe.dropout)
-    if start is not None:
-        model.set_weights(start)
+    chosen = replace(training_set(examples, views, places, recipe), teach=start.teach)
+    model = build_model(None if start.arrays else start.weights, recipe.dropout)
+    if start.arrays:
+        model.set_weights(start.arrays)
     _, suffix = cut_model(model, recipe.cut)
     fit(suffix, chosen, recipe, **options)
     return model, suffix
 
 
 def cross_validate(
-    weights: str | Path | None,
+    start: Callable[[int], Start],
     examples: Sequence[Example],
     usable: np.ndarray,
     views: Views,
@@ -98,7 +93,7 @@ def cross_validate(
     A fold that is finished is kept in ``folder``, and not done again where the same run goes on.
 
     Args:
-        weights: of the backbone.
+        start: what the model of a fold begins with.
         examples: the pictures.
         usable: which may be trained on, ``bool[n]``; the others are scored all the same.
         views: of them and the blanks.
@@ -113,18 +108,19 @@ def cross_validate(
     """
     logits = np.full(len(examples), np.nan)
     models: list[list[np.ndarray]] = []
-    for fold in range(recipe.folds):
+    count = folds.max() + 1
+    for fold in range(count):
         kept = folder / f"fold{fold}.npz"
         tested = np.flatnonzero(folds == fold)
         if not kept.exists():
             trained = np.flatnonzero((folds != fold) & usable)
             model, suffix = train_model(
-                weights,
+                start(fold),
                 examples,
                 views,
                 trained,
                 recipe,
-                name=f"Fold {fold + 1} of {recipe.folds}",
+                name=f"Fold {fold + 1} of {count}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )
             with whole_file(kept) as partial, open(partial, "wb") as file:
@@ -135,5 +131,5 @@ def cross_validate(
             logits[tested] = saved["logits"]
             models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
         area = roc_auc_score([examples[i].smoking for i in tested], logits[tested])
-        tqdm.write(f"Fold {fold + 1} of {recipe.folds}: ROC AUC {area:.4f}, {len(tested)} pictures")
+        tqdm.write(f"Fold {fold + 1} of {count}: ROC AUC {area:.4f}, {len(tested)} pictures")
     return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]

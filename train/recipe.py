@@ -15,7 +15,7 @@ class Recipe:
         views: random views of each picture.
         blanks: how many pictures that show nothing (black, one colour, a gradient, noise) are
             added as NotSmoking, each in as many views.
-        pairs: share of the views that show two pictures side by side.
+        pairs: share of the views that are made of two pictures, see `train.augment`.
         folds: parts of the cross-validation.
         steps: batches of each fold's training.
         final_steps: batches of the training on all pictures, which begins at the average of the
@@ -43,7 +43,7 @@ class Recipe:
     cut: str = "block_2_add"
     views: int = 16
     blanks: int = 64
-    pairs: float = 0.06
+    pairs: float = 0.4
     folds: int = 5
     steps: int = 1500
     final_steps: int = 400

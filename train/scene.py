@@ -111,6 +111,50 @@ class Scene:
             np.concatenate(heads),
         )
 
+    def with_part_of(
+        self, other: Scene, matrix: np.ndarray, part: np.ndarray, feather: float
+    ) -> Scene:
+        """This picture with a part of another one laid over it.
+
+        Args:
+            other: the other picture; like this one, it has to be located.
+            matrix: from places in it to places in this one, ``float64[2, 3]``.
+            part: what of this picture it covers, ``float64[4]`` in pixels; as far as it reaches.
+            feather: how softly it ends, in pixels.
+        """
+        size = len(self.pixels)
+        laid = other.warped(matrix, size, border=0)
+        reach, _ = _warp_boxes(
+            np.array([[0, 0, len(other.pixels), len(other.pixels)]]), matrix, size
+        )
+        part = np.concatenate(
+            [np.maximum(part[:2], reach[0, :2]), np.minimum(part[2:], reach[0, 2:])]
+        )
+        left, top, right, bottom = np.rint(part).astype(int)
+        mask = np.zeros((size, size, 1), np.float32)
+        mask[top:bottom, left:right] = 1
+        if feather > 0:  # inwards only: there is nothing of the other picture outside
+            soft = cv2.GaussianBlur(mask, (0, 0), feather)[..., None]
+            mask *= np.clip(2 * soft - 1, 0, 1)
+        mixed = self.pixels + mask * (laid.pixels.astype(np.float32) - self.pixels)
+        here, there = _share_inside(self.smoked, part), _share_inside(laid.smoked, part)
+        return Scene(
+            mixed.astype(np.uint8),
+            self.smoking or other.smoking,
+            np.concatenate(
+                [
+                    np.column_stack([self.smoked[:, :4], self.smoked[:, 4] * (1 - here)]),
+                    np.column_stack([laid.smoked[:, :4], laid.smoked[:, 4] * there]),
+                ]
+            ),
+            np.concatenate(
+                [
+                    self.heads[_share_inside(self.heads, part) < 0.5],
+                    laid.heads[_share_inside(laid.heads, part) > 0.5],
+                ]
+            ),
+        )
+
     def cells(self, rows: int) -> np.ndarray:
         """What each cell of a grid over the picture shows.
 
@@ -146,6 +190,13 @@ class Scene:
 def _overlap(starts: np.ndarray, side: float, low: float, high: float) -> np.ndarray:
     """How much of each cell lies between two places, ``float64[n]`` in pixels."""
     return np.clip(np.minimum(starts + side, high) - np.maximum(starts, low), 0, None)
+
+
+def _share_inside(boxes: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """How much of each box lies in a part of the picture, ``float64[n]`` in [0, 1]."""
+    corners = np.maximum(boxes[:, :2], part[:2]), np.minimum(boxes[:, 2:4], part[2:])
+    inside = np.prod(np.clip(corners[1] - corners[0], 0, None), axis=1)
+    return inside / np.maximum(np.prod(boxes[:, 2:4] - boxes[:, :2], axis=1), 1e-9)
 
 
 def _warp_boxes(boxes: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

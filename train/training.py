@@ -67,6 +67,21 @@ class TrainingSet:
         return features, {"smoking": smoking, "cells": cells}
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a model begins with, and who teaches it.
+
+    Attributes:
+        weights: as in `train.model.build_model`; not used where there are arrays.
+        arrays: weights of the whole model, in Keras' order.
+        teach: what teachers say, from `teacher`; None without them.
+    """
+
+    weights: str | Path | None = None
+    arrays: Sequence[np.ndarray] | None = None
+    teach: Callable[[np.ndarray], np.ndarray] | None = None
+
+
 def teacher(suffixes: Sequence[keras.Model]) -> Callable[[np.ndarray], np.ndarray]:
     """What several models say together: from features at the cut to P(Smoking) ``float32[n, 1]``.
 

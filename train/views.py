@@ -126,15 +126,18 @@ def _render(
     return augment(scenes[place], rng, size, scenes[companion] if companion >= 0 else None)
 
 
-def choose_companions(folds: np.ndarray, usable: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Decides which views show two pictures side by side, as a picture of several people does.
+def choose_companions(
+    folds: np.ndarray, smoking: np.ndarray, usable: np.ndarray, recipe: Recipe
+) -> np.ndarray:
+    """Decides which views are made of two pictures: side by side, or one's people in the other.
 
-    Both come from the same fold, so that no fold learns what it is tested on, and are of any
-    class: such a view is Smoking where either is. A scene alone, or the kind of a data set, then
-    says less about the class, and a smoker has to be found among others.
+    Both come from the same fold, so that no fold learns what it is tested on; the second is of
+    either class as often as not. A scene alone, or the kind of a data set, then says less about
+    the class, and a smoker has to be found among others.
 
     Args:
         folds: the fold of each picture, ``int[n]``.
+        smoking: their labels, ``bool[n]``.
         usable: which of them have a label that can be relied on, ``bool[n]``; others are nobody's
             companion.
         recipe: its seed, views, blanks and share of pairs.
@@ -148,7 +151,12 @@ def choose_companions(folds: np.ndarray, usable: np.ndarray, recipe: Recipe) -> 
         places = np.flatnonzero(folds == fold)
         others = places[usable[places]]
         if len(others):
-            chosen = rng.choice(others, (recipe.views, len(places)))
+            shape = recipe.views, len(places)
+            of_class = [others[smoking[others] == kind] for kind in (False, True)]
+            chosen = np.where(
+                rng.random(shape) < 0.5,
+                *(rng.choice(part if len(part) else others, shape) for part in of_class),
+            )
             paired = rng.random(chosen.shape) < recipe.pairs
             companions[:-1, places] = np.where(paired, chosen, -1)
     return companions

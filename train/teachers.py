@@ -1,0 +1,82 @@
+"""Several models of ours that one model is made of: it begins at the mean of their weights.
+
+Models that were trained apart from the same ImageNet weights are wrong about different pictures, so
+what they say together is better than what any of them says (Hinton and others, "Distilling the
+Knowledge in a Neural Network", 2015), and the mean of their weights is close to it (Wortsman and
+others, "Model soups", 2022).
+
+A model that came out of a cross-validation has been trained on all pictures. Where its folds'
+models lie beside it, as ``train --keep-folds`` writes them, they stand in for it when the student
+is cross-validated, so that no picture is scored by anything that has seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.model import build_model, cut_model
+from train.recipe import Recipe
+from train.training import Start, teacher
+from train.unseen import read_unseen
+
+
+def fold_file(model: Path, fold: int) -> Path:
+    """Where ``--keep-folds`` writes the model of a fold: ``NAME_fold0.keras``, beside the model."""
+    return model.with_name(f"{model.stem}_fold{fold}{model.suffix}")
+
+
+def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
+    """The fold that each picture was in when the teachers were cross-validated.
+
+    Returns:
+        By the picture's name; None where no teacher has its folds' models beside it.
+
+    Raises:
+        ValueError: the ``.csv`` file of a teacher with folds is missing, is something else or names
+            other folds than that of another, or the model of a fold is missing.
+    """
+    agreed: dict[str, int] | None = None
+    for model in teachers:
+        if not fold_file(model, 0).exists():
+            continue
+        scores = model.with_suffix(".csv")
+        if not scores.exists():
+            raise ValueError(f"{scores} is missing: it says which pictures {model}'s folds saw")
+        folds = {picture.name: picture.fold for picture in read_unseen(scores)}
+        for fold in set(folds.values()):
+            if not fold_file(model, fold).exists():
+                raise ValueError(f"{fold_file(model, fold)} is missing")
+        if agreed not in (None, folds):
+            raise ValueError(f"{scores} has other folds than the .csv file of another teacher")
+        agreed = folds
+    return agreed
+
+
+def start_at_mean(teachers: Sequence[Path], recipe: Recipe, fold: int | None) -> Start:
+    """The mean of the teachers' weights, and what they say together.
+
+    Args:
+        teachers: ``.keras`` files of ours.
+        recipe: where they are cut.
+        fold: of the cross-validation: the folds' models stand in for those that have any.
+
+    Raises:
+        ValueError: they differ before the cut, which is not trained and given to all in common.
+    """
+    if fold is not None:
+        apart = [fold_file(model, fold) for model in teachers]
+        teachers = [a if a.exists() else m for a, m in zip(apart, teachers, strict=True)]
+    models = [build_model(file) for file in teachers]
+    cut = [cut_model(model, recipe.cut) for model in models]
+    common = cut[0][0].get_weights()
+    for file, (prefix, _) in zip(teachers, cut, strict=True):
+        if any(map(np.any, map(np.subtract, prefix.get_weights(), common))):
+            raise ValueError(f"{file} differs from {teachers[0]} before {recipe.cut}")
+    arrays = zip(*(model.get_weights() for model in models), strict=True)
+    return Start(
+        arrays=[np.mean(of_all, axis=0) for of_all in arrays],
+        teach=teacher([suffix for _, suffix in cut]),
+    )
