@@ -33,8 +33,8 @@ from train.scene import Scene
 from train.teachers import folds_of, start_at_mean
 from train.training import (
     SHARPNESS,
-    CheckpointError,
     Start,
+    TrainingError,
     cell_loss,
     fit,
     predict_logits,
@@ -600,7 +600,7 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(tiny, tmp_path, monk
         with pytest.raises(KeyboardInterrupt):
             run(checkpoint)
     assert checkpoint.exists()
-    with pytest.raises(CheckpointError, match="delete it to begin anew"):
+    with pytest.raises(TrainingError, match="delete it to begin anew"):
         run(checkpoint, dataclasses.replace(recipe, seed=2))
     assert run(checkpoint) == pytest.approx(expected, abs=1e-5)
     assert not checkpoint.exists()

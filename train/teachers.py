@@ -19,7 +19,7 @@ import numpy as np
 
 from train.model import build_model, cut_model
 from train.recipe import Recipe
-from train.training import Start, teacher
+from train.training import Start, TrainingError, teacher
 from train.unseen import read_unseen
 
 
@@ -35,8 +35,8 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
         By the picture's name; None where no teacher has its folds' models beside it.
 
     Raises:
-        ValueError: the ``.csv`` file of a teacher with folds is missing, is something else or names
-            other folds than that of another, or the model of a fold is missing.
+        TrainingError: the ``.csv`` file of a teacher with folds is missing, wrong, or names
+            other folds than that of another teacher; or the model of a fold is missing.
     """
     agreed: dict[str, int] | None = None
     for model in teachers:
@@ -44,13 +44,16 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
             continue
         scores = model.with_suffix(".csv")
         if not scores.exists():
-            raise ValueError(f"{scores} is missing: it says which pictures {model}'s folds saw")
-        folds = {picture.name: picture.fold for picture in read_unseen(scores)}
+            raise TrainingError(f"{scores} is missing: it says which pictures {model}'s folds saw")
+        try:
+            folds = {picture.name: picture.fold for picture in read_unseen(scores)}
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
         for fold in set(folds.values()):
             if not fold_file(model, fold).exists():
-                raise ValueError(f"{fold_file(model, fold)} is missing")
+                raise TrainingError(f"{fold_file(model, fold)} is missing")
         if agreed not in (None, folds):
-            raise ValueError(f"{scores} has other folds than the .csv file of another teacher")
+            raise TrainingError(f"{scores} has other folds than the .csv file of another teacher")
         agreed = folds
     return agreed
 
@@ -64,7 +67,7 @@ def start_at_mean(teachers: Sequence[Path], recipe: Recipe, fold: int | None) ->
         fold: of the cross-validation: the folds' models stand in for those that have any.
 
     Raises:
-        ValueError: they differ before the cut, which is not trained and given to all in common.
+        TrainingError: they differ before the cut, which is not trained and given to all in common.
     """
     if fold is not None:
         apart = [fold_file(model, fold) for model in teachers]
@@ -74,7 +77,7 @@ def start_at_mean(teachers: Sequence[Path], recipe: Recipe, fold: int | None) ->
     common = cut[0][0].get_weights()
     for file, (prefix, _) in zip(teachers, cut, strict=True):
         if any(map(np.any, map(np.subtract, prefix.get_weights(), common))):
-            raise ValueError(f"{file} differs from {teachers[0]} before {recipe.cut}")
+            raise TrainingError(f"{file} differs from {teachers[0]} before {recipe.cut}")
     arrays = zip(*(model.get_weights() for model in models), strict=True)
     return Start(
         arrays=[np.mean(of_all, axis=0) for of_all in arrays],

@@ -27,8 +27,8 @@ SHARPNESS = 1.1
 regression on those of the first two that were averaged so had this slope."""
 
 
-class CheckpointError(ValueError):
-    """What a broken off run left behind does not belong to this one."""
+class TrainingError(ValueError):
+    """A run cannot begin or go on; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def fit(
             it is there already, of the same recipe, training goes on from it.
 
     Raises:
-        CheckpointError: the checkpoint is of another recipe.
+        TrainingError: the checkpoint is of another recipe.
     """
     keras.utils.set_random_seed(recipe.seed)
     # It does not fall at the end: the average of the weights does what that would be for.
@@ -239,7 +239,7 @@ def _restore(path: Path | None, recipe: Recipe, suffix: keras.Model) -> int:
         return 0
     with np.load(path) as saved:
         if str(saved["recipe"]) != repr(recipe):
-            raise CheckpointError(
+            raise TrainingError(
                 f"{path} is what another recipe left behind; delete it to begin anew, "
                 f"or go on with: {saved['recipe']}"
             )

@@ -1,0 +1,207 @@
+"""A training run: pictures in, a cross-validated and calibrated ``.keras`` file out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
+
+import click
+import numpy as np
+
+from train.boxes import Boxes
+from train.calibration import calibrate
+from train.crossvalidation import cross_validate, train_model
+from train.data import Example, assign_folds, load_pixels
+from train.model import SIZE, build_model, cut_model
+from train.recipe import Recipe
+from train.scene import Scene
+from train.teachers import fold_file, folds_of, start_at_mean
+from train.training import Start, TrainingError, save
+from train.unseen import write_unseen
+from train.views import choose_companions, make_views
+
+LARGER = 320
+"""Side of the pictures that views are cut from: a close one shows more than the input would."""
+FEWEST_PICTURES = 10
+"""Of each class; below that there is nothing to cross-validate."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a model is made of.
+
+    Attributes:
+        examples: the pictures, none of them for testing.
+        weights: what to begin with, as in `train.model.build_model`.
+        teachers: ``.keras`` files to begin with in its place, at the mean of their weights.
+        unseen: names of the pictures that neither has been trained on.
+        wrong: names of the pictures whose labels are wrong.
+        boxes: by the name of a picture.
+        recipe: the numbers.
+    """
+
+    examples: Sequence[Example]
+    weights: str | Path | None
+    teachers: Sequence[Path]
+    unseen: set[str]
+    wrong: set[str]
+    boxes: dict[str, Boxes]
+    recipe: Recipe
+
+    def start(self, fold: int | None) -> Start:
+        """What the model of a fold begins with, or, where that is None, the last one."""
+        if self.teachers:
+            return start_at_mean(self.teachers, self.recipe, fold)
+        return Start(self.weights)
+
+
+def train(run: Run, out: Path, keep_folds: bool) -> None:
+    """Cross-validates, trains one model on all pictures, and writes it with its decision.
+
+    Writes ``out``, the scores of the cross-validation to a ``.csv`` file and the losses of the last
+    training to a ``.log.csv`` file beside it. What is computed on the way lies in a folder beside
+    it too, until all is done; a run that was broken off goes on from there.
+
+    Args:
+        run: what it is made of.
+        out: the ``.keras`` file.
+        keep_folds: whether the models of the folds are written as well.
+
+    Raises:
+        TrainingError: there are too few pictures, the weights or teachers do not fit, or the folder
+            holds what is left of another run.
+    """
+    taught = folds_of(run.teachers)
+    if taught is not None:
+        run = replace(run, unseen=run.unseen & taught.keys())
+    _check(run)
+    examples, as_served = load_pixels(run.examples, SIZE)
+    examples, larger = load_pixels(examples, LARGER, "Reading them larger, for close views")
+    scenes = [
+        Scene.of(picture, example.smoking, run.boxes.get(example.name))
+        for picture, example in zip(larger, examples, strict=True)
+    ]
+    smokers = [scene for scene in scenes if scene.smoking]
+    located = sum(scene.located for scene in smokers)
+    click.echo(f"{located} of {len(smokers)} pictures Smoking have boxes around what is smoked")
+    labels = np.array([e.smoking for e in examples])
+    usable = np.array([e.name not in run.wrong for e in examples])
+    folds = _folds(examples, run, taught)
+    folder = out.with_suffix(".training")
+    _claim(folder, run, examples, folds)
+    recipe = run.recipe
+    try:
+        prefix, _ = cut_model(build_model((*run.teachers, run.weights)[0]), recipe.cut)
+    except ValueError as error:
+        raise TrainingError(f"The model could not be built: {error}") from None
+    last = run.start(None)
+    views = make_views(
+        folder,
+        prefix,
+        scenes,
+        as_served,
+        choose_companions(folds, labels, usable, recipe),
+        recipe,
+    )
+    del scenes, smokers, larger, as_served
+    final = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
+    logits, average = cross_validate(
+        run.start,
+        examples,
+        usable,
+        views,
+        folds,
+        final if run.teachers else recipe,
+        folder,
+    )
+    model, _ = train_model(
+        last if run.teachers else Start(arrays=average),
+        examples,
+        views,
+        np.flatnonzero(usable),
+        final,
+        name="All pictures",
+        log=out.with_suffix(".log.csv"),
+        checkpoint=folder / "all.checkpoint.npz",
+    )
+    tested = usable & (folds >= 0)
+    calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
+    calibration.apply(model)
+    scores_file = out.with_suffix(".csv")
+    write_unseen(scores_file, examples, folds, calibration.scores(logits))
+    save(model, calibration.decision, out)
+    if keep_folds:
+        _save_folds(folder, out)
+    shutil.rmtree(folder)
+    click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")
+    click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
+
+
+def _check(run: Run) -> None:
+    smoking = sum(e.smoking for e in run.examples)
+    others = len(run.examples) - smoking
+    click.echo(f"{smoking} pictures Smoking, {others} NotSmoking")
+    if min(smoking, others) < FEWEST_PICTURES:
+        raise TrainingError(
+            f"Training needs {FEWEST_PICTURES} pictures of each class; add another --data."
+        )
+    of_unseen = [e.smoking for e in run.examples if e.name in run.unseen]
+    smoking, others = sum(of_unseen), len(of_unseen) - sum(of_unseen)
+    if min(smoking, others) < FEWEST_PICTURES:
+        raise TrainingError(
+            f"--unseen names {smoking} of the pictures Smoking and {others} NotSmoking; it needs "
+            f"{FEWEST_PICTURES} of each."
+        )
+    unknown = run.wrong - {e.name for e in run.examples}
+    if unknown:
+        click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
+
+
+def _folds(examples: Sequence[Example], run: Run, taught: dict[str, int] | None) -> np.ndarray:
+    """The fold of each picture, ``int[n]``; -1 where all models are trained on it, as what they
+    begin with was."""
+    folds = np.full(len(examples), -1)
+    scored = np.array([e.name in run.unseen for e in examples])
+    of_scored = list(compress(examples, scored))
+    if taught is None:
+        folds[scored] = assign_folds(of_scored, run.recipe.folds)
+    else:
+        folds[scored] = [taught[e.name] for e in of_scored]
+    return folds
+
+
+def _claim(folder: Path, run: Run, examples: Sequence[Example], folds: np.ndarray) -> None:
+    """Makes the folder of a run, or makes sure that what it holds is of the same run."""
+    begin = [_digest(str(file)) for file in run.teachers or [run.weights]]
+    boxes = [run.boxes.get(e.name, Boxes()) for e in examples]
+    known = [
+        (e.name, e.smoking, b.smoked.tolist(), b.heads.tolist())
+        for e, b in zip(examples, boxes, strict=True)
+    ]
+    everything = repr((run.recipe, begin, known, sorted(run.wrong), folds.tolist()))
+    identity = hashlib.sha256(everything.encode()).hexdigest()
+    file = folder / "run.sha256"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.read_text() != identity:
+        raise TrainingError(
+            f"{folder} is what a run of other data, weights or numbers left behind; delete it to "
+            "begin anew, or go on with its own command"
+        )
+    file.write_text(identity)
+
+
+def _digest(weights: str) -> str:
+    file = Path(weights)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else weights
+
+
+def _save_folds(folder: Path, out: Path) -> None:
+    for fold, kept in enumerate(sorted(folder.glob("fold?.npz"))):
+        model = build_model(None)
+        with np.load(kept) as saved:
+            model.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
+        model.save(fold_file(out, fold))
