@@ -1,8 +1,10 @@
 """Random changes to training pictures, so that the model meets more than its data set holds.
 
 One affine transform (a smoker can be small, close, off centre, tilted, mirrored), colour (pictures
-come in black and white, under any lamp), and wear (blur, noise, JPEG, a small sensor). All of it
-applies to both classes alike: what happens to one class only would be learnt as that class.
+come in black and white, under any lamp), the look of films and posters (bars, dark corners, words),
+and wear (blur, noise, JPEG, a small sensor). All of it applies to both classes alike: what happens
+to one class only would be learnt as that class, and what only one class looks like is given to the
+other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from train.scene import Scene
 
-CLOSE = 0.5
+CLOSE = 0.35
 """Share of the views that come close to somebody, or to where a head may be."""
 WITHOUT = 0.15
 """Share of the views of a picture of smoking for which a part without what is smoked is looked
@@ -39,7 +41,7 @@ def augment(
     if companion is not None:
         scene = _together(scene, companion, rng)
     scene = _framed(scene, rng, size)
-    return replace(scene, pixels=_wear(_colour(scene.pixels, rng), rng))
+    return replace(scene, pixels=_wear(_styled(_colour(scene.pixels, rng), rng), rng))
 
 
 def blank(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -174,7 +176,7 @@ def _middles(boxes: np.ndarray) -> np.ndarray:
 def _transform(centre: np.ndarray, side: float, rng: np.random.Generator, size: int) -> np.ndarray:
     """From a square in a picture to a new one: tilted a little, stretched, mirrored or not."""
     angle = np.deg2rad(rng.normal(0, 6))
-    stretch = np.exp(rng.uniform(-0.15, 0.15))  # pictures of any shape are stretched to a square
+    stretch = np.exp(rng.uniform(-0.3, 0.3))  # pictures of any shape are stretched to a square
     mirror = rng.choice([-1, 1])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([mirror * stretch, 1 / stretch]) * (size / side)
@@ -193,6 +195,45 @@ def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     values = (values - grey.mean()) * contrast + grey.mean() + brightness
     gamma = np.exp(rng.uniform(-0.3, 0.3))
     return (255 * (values.clip(0, 255) / 255) ** gamma).astype(np.uint8)
+
+
+def _styled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The look of a film still, an advertisement or a poster, on a part of the pictures.
+
+    A set of pictures of smoking that come from films and posters has none without: that look alone
+    would be learnt as smoking.
+    """
+    size = len(pixels)
+    if rng.random() < 0.15:  # low key: dark, hard, with dark corners
+        values = pixels.astype(np.float32)
+        if rng.random() < 0.6:
+            values[:] = values.mean(axis=2, keepdims=True)
+        values = (values - values.mean()) * rng.uniform(1, 1.6) + rng.uniform(40, 110)
+        away = np.linspace(-1, 1, size, dtype=np.float32) ** 2
+        values *= 1 - rng.uniform(0, 0.35) * (away[:, None] + away)[..., None]
+        pixels = values.clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.15:  # bars above and below, or at the sides
+        pixels = pixels.copy()
+        lying = pixels if rng.random() < 0.75 else pixels.transpose(1, 0, 2)
+        first, last = rng.integers(0, int(0.2 * size), 2)
+        lying[:first] = lying[size - last :] = (
+            0 if rng.random() < 0.8 else rng.integers(256, size=3)
+        )
+    if rng.random() < 0.1:
+        pixels = np.ascontiguousarray(pixels)
+        for _ in range(rng.integers(1, 4)):
+            letters = rng.integers(ord("A"), ord("Z") + 1, rng.integers(3, 18))
+            cv2.putText(
+                pixels,
+                "".join(map(chr, letters)),
+                tuple(int(place) for place in rng.integers(0, size, 2) * (0.6, 1)),
+                int(rng.integers(8)),  # OpenCV's fonts
+                float(rng.uniform(0.3, 1.6)),
+                tuple(int(level) for level in rng.integers(256, size=3)),
+                int(rng.integers(1, 4)),
+                cv2.LINE_AA,
+            )
+    return pixels
 
 
 def _wear(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
