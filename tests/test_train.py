@@ -173,7 +173,7 @@ def test_boxes_move_with_what_they_are_around(monkeypatch):
     import train.augment as augmentation
 
     scene = red_square()
-    for name in ("_colour", "_wear"):
+    for name in ("_colour", "_styled", "_wear"):
         monkeypatch.setattr(augmentation, name, lambda pixels, rng: pixels)
     shown = Counter()
     for seed in range(200):
@@ -195,6 +195,14 @@ def test_boxes_move_with_what_they_are_around(monkeypatch):
             assert not (view.cells(7) == 1).any()
     assert shown[True] > 140
     assert shown[False] > 10
+
+
+def test_a_view_never_cuts_in_two_what_decides_its_label():
+    pixels = np.full((320, 320, 3), 128, np.uint8)
+    hidden = 0.29  # just enough of it is to be seen, as long as nothing is turned
+    scene = Scene(pixels, True, np.array([[0, 0, 320, 320, 1 - hidden]]), np.empty((0, 4)))
+    for seed in range(20):
+        assert augment(scene, np.random.default_rng(seed), 224).shows_smoking() is not None
 
 
 def test_the_middle_of_a_box_is_a_cell_that_shows_it_and_its_neighbours_are_left_open():

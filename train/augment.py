@@ -132,8 +132,8 @@ def _framed(scene: Scene, rng: np.random.Generator, size: int) -> Scene:
         moved = scene.warped(_transform(*_inside(*frame, side), rng, size), size, border)
         if moved.shows_smoking() is wanted:
             return moved
-    if moved.shows_smoking() is None:
-        moved = scene.warped(_transform(np.full(2, side / 2), side, rng, size), size, border)
+    if moved.shows_smoking() is None:  # nothing is cut off where nothing is turned or stretched
+        moved = scene.warped(np.array([[size / side, 0, 0], [0, size / side, 0]]), size, border)
     return moved
 
 
@@ -201,7 +201,7 @@ def _styled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The look of a film still, an advertisement or a poster, on a part of the pictures.
 
     A set of pictures of smoking that come from films and posters has none without: that look alone
-    would be learnt as smoking.
+    would be learnt as smoking. Now and then bars or words hide a cigarette.
     """
     size = len(pixels)
     if rng.random() < 0.15:  # low key: dark, hard, with dark corners
