@@ -1,0 +1,92 @@
+"""The README's pictures of the page and the live window, of what the shipped model says.
+
+    python -m benchmarks.pictures
+
+Writes docs/web_picture.png, docs/web_history.png and docs/live_window.jpg.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.web_load import ROOT, start
+from edge_app import Classifier
+from edge_app.live.window import draw, overlay_evidence
+
+DOCS, SAMPLES = ROOT / "docs", ROOT / "samples"
+CAMERA_RATE = 15
+"""Frames a second that the live window's picture shows: those of a webcam in a room."""
+
+
+def main() -> None:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        sys.exit("needs Chromium: apt-get install chromium")
+    write_live_window(DOCS / "live_window.jpg")
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        process, url, _ = start(temporary)
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            write_picture_tab(browser, url, DOCS / "web_picture.png")
+            write_history_tab(browser, url, DOCS / "web_history.png")
+        finally:
+            browser.close()
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def write_live_window(file: Path) -> None:
+    """The live window as it is, and with its evidence, side by side."""
+    classifier = Classifier()
+    picture = cv2.imread(str(SAMPLES / "astronaut.jpg"))
+    picture = cv2.resize(picture, (480, 480), interpolation=cv2.INTER_AREA)
+    prediction = classifier.classify(picture[..., ::-1])
+    shown = [picture, overlay_evidence(picture, prediction.evidence)]
+    latency = prediction.elapsed_ms / 1000
+    drawn = [draw(part, prediction, "clear", CAMERA_RATE, latency) for part in shown]
+    gap = np.full((480, 10, 3), 255, np.uint8)
+    cv2.imwrite(str(file), np.hstack([drawn[0], gap, drawn[1]]))
+
+
+def write_picture_tab(browser: Browser, url: str, file: Path) -> None:
+    """The first tab with an answer, light, in English."""
+    page = _visit(browser, url, locale="en-US", color_scheme="light")
+    page.locator("#picture-input input[type=file]").set_input_files(SAMPLES / "cameraman.jpg")
+    page.locator("#result .answer").wait_for()
+    page.wait_for_timeout(1000)
+    page.screenshot(path=file, full_page=True)
+
+
+def write_history_tab(browser: Browser, url: str, file: Path) -> None:
+    """The history of a visit, dark, in Indonesian."""
+    page = _visit(browser, url, locale="id-ID", color_scheme="dark")
+    samples = sorted(SAMPLES.glob("*.jpg"))
+    page.get_by_role("tab").nth(2).click()
+    page.locator("#batch-input input[type=file]").set_input_files(samples)
+    page.locator("#batch-input a[download]").nth(len(samples) - 1).wait_for()
+    page.locator("#batch-run").click()
+    page.locator("#batch-gallery li figure").nth(len(samples) - 1).wait_for()
+    page.get_by_role("tab").nth(3).click()
+    page.locator("#history-gallery li").nth(len(samples) - 1).wait_for()
+    page.wait_for_timeout(1000)
+    page.screenshot(path=file, full_page=True)
+
+
+def _visit(browser: Browser, url: str, **options: str) -> Page:
+    context = browser.new_context(viewport={"width": 1120, "height": 860}, **options)
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#picture-input input[type=file]").wait_for(state="attached")
+    page.locator("#result[aria-live]").wait_for()  # page.js has run
+    return page
+
+
+if __name__ == "__main__":
+    main()
