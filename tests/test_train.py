@@ -30,7 +30,7 @@ from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.scene import Scene
-from train.teachers import folds_of, start_at_mean
+from train.teachers import folds_of, start_student
 from train.training import (
     SHARPNESS,
     Start,
@@ -704,15 +704,16 @@ def test_the_folds_of_a_teacher_stand_in_for_it(tiny, tmp_path):
     write_unseen(tmp_path / "a.csv", examples, folds, np.full(24, 0.5))
     assert folds_of(teachers) == {e.name: f for e, f in zip(examples, folds, strict=True)}
     assert folds_of(files[3:]) is None
-    for fold, bias in ((None, 3.0), (0, 3.5), (1, 4.0)):
-        start = start_at_mean(teachers, recipe, fold)
-        assert start.arrays[-1] == pytest.approx([bias])
+    for fold, first in ((None, 1.0), (0, 2.0), (1, 3.0)):
+        start = start_student(teachers, recipe, fold)
+        assert start.arrays[-1] == pytest.approx([first])
         said = start.teach(np.zeros((1, 56, 56, 24), np.float32))
-        assert said == pytest.approx(1 / (1 + np.exp(-SHARPNESS * bias)), abs=1e-5)
+        together = SHARPNESS * (first + 5.0) / 2
+        assert said == pytest.approx(1 / (1 + np.exp(-together)), abs=1e-5)
     keras.utils.set_random_seed(1)
     build_model(None).save(files[3])  # of other first layers
     with pytest.raises(ValueError, match=r"differs from .* before block_2_add"):
-        start_at_mean(teachers, recipe, None)
+        start_student(teachers, recipe, None)
     files[2].unlink()
     with pytest.raises(ValueError, match=r"a_fold1\.keras is missing"):
         folds_of(teachers)

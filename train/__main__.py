@@ -81,8 +81,8 @@ from train.recipe import Recipe
     "teachers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="A .keras file of ours, given twice or more: the model begins at the mean of their "
-    "weights and learns what they say together. Only pictures of --unseen are cross-validated, "
+    help="A .keras file of ours, given twice or more: the model begins as the first of them and "
+    "learns what they say together. Only pictures of --unseen are cross-validated, "
     "which none of them may have been trained on; for a teacher with the files of --keep-folds "
     "beside it, its folds' models count.",
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run; the defaults take an hour and a quarter on two cores.
+    """The numbers of a training run; the defaults take an hour and a half on two cores.
 
     Attributes:
         cut: name of the backbone layer up to which nothing is trained. What it gives is computed
@@ -17,6 +17,7 @@ class Recipe:
             added as NotSmoking, each in as many views.
         pairs: share of the views that are made of two pictures, see `train.augment`.
         folds: parts of the cross-validation.
+        scored_folds: how many of them are scored, each by a model of its own; fewer save time.
         steps: batches of each fold's training.
         final_steps: batches of the training on all pictures, which begins at the average of the
             folds' weights.
@@ -45,6 +46,7 @@ class Recipe:
     blanks: int = 64
     pairs: float = 0.4
     folds: int = 5
+    scored_folds: int = 5
     steps: int = 2000
     final_steps: int = 400
     batch: int = 32

@@ -19,7 +19,7 @@ from train.data import Example, assign_folds, load_pixels
 from train.model import SIZE, build_model, cut_model
 from train.recipe import Recipe
 from train.scene import Scene
-from train.teachers import fold_file, folds_of, start_at_mean
+from train.teachers import fold_file, folds_of, start_student
 from train.training import Start, TrainingError, save
 from train.unseen import write_unseen
 from train.views import choose_companions, make_views
@@ -37,7 +37,7 @@ class Run:
     Attributes:
         examples: the pictures, none of them for testing.
         weights: what to begin with, as in `train.model.build_model`.
-        teachers: ``.keras`` files to begin with in its place, at the mean of their weights.
+        teachers: ``.keras`` files to learn from, and to begin as the first of, in its place.
         unseen: names of the pictures that neither has been trained on.
         wrong: names of the pictures whose labels are wrong.
         boxes: by the name of a picture.
@@ -55,7 +55,7 @@ class Run:
     def start(self, fold: int | None) -> Start:
         """What the model of a fold begins with, or, where that is None, the last one."""
         if self.teachers:
-            return start_at_mean(self.teachers, self.recipe, fold)
+            return start_student(self.teachers, self.recipe, fold)
         return Start(self.weights)
 
 
@@ -99,14 +99,9 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
     except ValueError as error:
         raise TrainingError(f"The model could not be built: {error}") from None
     last = run.start(None)
-    views = make_views(
-        folder,
-        prefix,
-        scenes,
-        as_served,
-        choose_companions(folds, labels, usable, recipe),
-        recipe,
-    )
+    companions = choose_companions(folds, labels, usable, recipe)
+    views = make_views(folder, prefix, scenes, as_served, companions, recipe)
+    folds[folds >= recipe.scored_folds] = -1
     del scenes, smokers, larger, as_served
     final = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
     logits, average = cross_validate(

@@ -1,9 +1,8 @@
-"""Several models of ours that one model is made of: it begins at the mean of their weights.
+"""Several models of ours that one model is made of: it begins as the first and learns from all.
 
-Models that were trained apart from the same ImageNet weights are wrong about different pictures, so
-what they say together is better than what any of them says (Hinton and others, "Distilling the
-Knowledge in a Neural Network", 2015), and the mean of their weights is close to it (Wortsman and
-others, "Model soups", 2022).
+Models that were trained apart are wrong about different pictures, so what they say together is
+better than what any of them says (Hinton and others, "Distilling the Knowledge in a Neural
+Network", 2015).
 
 A model that came out of a cross-validation has been trained on all pictures. Where its folds'
 models lie beside it, as ``train --keep-folds`` writes them, they stand in for it when the student
@@ -58,8 +57,8 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
     return agreed
 
 
-def start_at_mean(teachers: Sequence[Path], recipe: Recipe, fold: int | None) -> Start:
-    """The mean of the teachers' weights, and what they say together.
+def start_student(teachers: Sequence[Path], recipe: Recipe, fold: int | None) -> Start:
+    """The first teacher's weights, and what all of them say together.
 
     Args:
         teachers: ``.keras`` files of ours.
@@ -78,8 +77,4 @@ def start_at_mean(teachers: Sequence[Path], recipe: Recipe, fold: int | None) ->
     for file, (prefix, _) in zip(teachers, cut, strict=True):
         if any(map(np.any, map(np.subtract, prefix.get_weights(), common))):
             raise TrainingError(f"{file} differs from {teachers[0]} before {recipe.cut}")
-    arrays = zip(*(model.get_weights() for model in models), strict=True)
-    return Start(
-        arrays=[np.mean(of_all, axis=0) for of_all in arrays],
-        teach=teacher([suffix for _, suffix in cut]),
-    )
+    return Start(arrays=models[0].get_weights(), teach=teacher([suffix for _, suffix in cut]))
