@@ -12,10 +12,13 @@ from train.augment import blank
 from train.data import TESTING, find_examples, load_pixels, names_in
 from train.evaluate import evaluate, load_scorer
 from train.robustness import CHANGES
+from train.shortcuts import film_still
 from train.unseen import read_unseen
 
 EVALUATION = ROOT / "models" / "evaluation" / "evaluation.json"
 UNSEEN = SHIPPED_KERAS.with_suffix(".csv")
+FILM_ALARMS = 0.19
+"""18 % with this model; 44 % with 1.1.0."""
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +49,8 @@ def figures(testing, classifier):
 
 def test_the_floor_on_the_smoker_testing_pictures(figures):
     assert figures["pictures"] == 224
-    assert figures["accuracy"] >= 0.9364
-    assert figures["roc_auc"] >= 0.979
+    assert figures["accuracy"] >= 0.9498
+    assert figures["roc_auc"] >= 0.982
     assert figures["calibration_error"] <= 0.049
 
 
@@ -66,8 +69,8 @@ def test_the_cross_validated_figures_are_those_of_the_committed_scores(report):
     (result,) = evaluate(everyday, np.array([p.score for p in everyday]), 0.5).values()
     committed = report["datasets"]["stanford40, cross-validated"]
     assert committed["confusion_matrix"] == result["confusion_matrix"]
-    assert result["classes"]["NotSmoking"]["recall"] >= 1 - 0.029
-    assert result["roc_auc"] >= 0.928
+    assert result["classes"]["NotSmoking"]["recall"] >= 1 - 0.036
+    assert result["roc_auc"] >= 0.957
 
 
 def test_changed_pictures_cost_no_more_than_was_measured(report, testing, score):
@@ -77,6 +80,13 @@ def test_changed_pictures_cost_no_more_than_was_measured(report, testing, score)
         scores = score(np.stack([change(picture) for picture in pixels]))
         accuracy = np.mean((scores >= report["threshold"]) == smoking)
         assert accuracy >= report["robustness"][name] - 0.01, name
+
+
+def test_a_look_that_only_smoking_had_in_training_is_not_smoking(testing, score, classifier):
+    examples, pixels, _ = testing
+    others = [picture for e, picture in zip(examples, pixels, strict=True) if not e.smoking]
+    scores = score(np.stack([film_still(picture) for picture in others]))
+    assert np.mean(scores >= classifier.info.decision.threshold) <= FILM_ALARMS
 
 
 def test_pictures_that_show_nothing_are_not_smoking(classifier):

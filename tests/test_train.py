@@ -14,7 +14,7 @@ from conftest import ROOT, make_dataset, run_module
 
 from train.augment import _exchanged, augment
 from train.boxes import Boxes, read_boxes
-from train.calibration import calibrate, uncertain_band
+from train.calibration import calibrate, tail_threshold, uncertain_band
 from train.crossvalidation import cross_validate, training_set
 from train.data import (
     TRAINING,
@@ -307,6 +307,17 @@ def test_calibration_finds_temperature_threshold_and_band():
     kernel, bias = model.layers[-1].get_weights()
     assert kernel == pytest.approx(calibration.slope * before[0])
     assert bias == pytest.approx(calibration.slope * (before[1] - calibration.middle))
+
+
+def test_the_threshold_of_a_few_hundred_pictures_is_steadier_than_their_quantile():
+    rng = np.random.default_rng(0)
+    sets = rng.normal(-3, 2, (400, 300))
+    for false_alarms, true in ((0.025, -3 + 2 * 1.960), (0.05, -3 + 2 * 1.645)):
+        estimated = np.array([tail_threshold(logits, false_alarms) for logits in sets])
+        assert estimated.mean() == pytest.approx(true, abs=0.1)
+        assert estimated.std() < 0.9 * np.quantile(sets, 1 - false_alarms, axis=1).std()
+    assert tail_threshold(sets[0], 0.2) == np.quantile(sets[0], 0.8)
+    assert np.isfinite(tail_threshold(sets[0][:10], 0.025))
 
 
 def test_changed_pictures_keep_shape_and_differ(samples):

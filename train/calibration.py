@@ -15,6 +15,10 @@ UNCERTAIN_ERRORS = 0.25
 """A score is uncertain where at least this share of the pictures that have it, both classes
 weighted alike, are of the other class than the label says."""
 
+TAIL = 0.1
+"""Share of the NotSmoking pictures, those with the highest scores, that the threshold is estimated
+from."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -45,9 +49,8 @@ def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> C
     """Chooses temperature, threshold and uncertain band.
 
     The temperature is Platt's (1999): the slope of a logistic regression on the logits. The
-    threshold is the lowest at which at most ``false_alarms`` of the NotSmoking pictures are
-    called Smoking; it is moved to 0.5, where every standard runner, which only knows the larger
-    score, decides the same.
+    threshold is where ``false_alarms`` of NotSmoking pictures are to be expected; it is moved to
+    0.5, where every standard runner, which only knows the larger score, decides the same.
 
     Args:
         logits: of pictures that the models had not seen, ``float[n]``.
@@ -56,8 +59,7 @@ def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> C
     """
     regression = LogisticRegression(C=np.inf).fit(logits[:, None], smoking)
     slope = float(regression.coef_[0, 0])
-    negatives = np.sort(logits[~smoking])
-    middle = float(negatives[-int(false_alarms * len(negatives)) - 1]) + 1e-6
+    middle = tail_threshold(logits[~smoking], false_alarms)
     scores = 1 / (1 + np.exp(-slope * (logits - middle)))
     return Calibration(
         slope,
@@ -65,12 +67,32 @@ def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> C
         Decision(
             threshold=0.5,
             chosen=(
-                f"at most {false_alarms:.1%} of the {len(negatives)} NotSmoking pictures of the "
-                "cross-validation score 0.5 or more"
+                f"{false_alarms:.1%} false alarms are expected, from the scores of "
+                f"{(~smoking).sum()} NotSmoking pictures in cross-validation"
             ),
             uncertain=uncertain_band(scores, smoking),
         ),
     )
+
+
+def tail_threshold(logits: np.ndarray, false_alarms: float) -> float:
+    """The logit that a share of the NotSmoking pictures reaches.
+
+    Of a few hundred pictures a handful have such a logit, and the quantile moves by as much as
+    they happen to lie apart. So it is read off an exponential distribution, fitted to how far the
+    logits of the highest `TAIL` lie above the rest (peaks over a threshold: Pickands, "Statistical
+    Inference Using Extreme Order Statistics", 1975, with a shape of zero).
+
+    Args:
+        logits: of NotSmoking pictures that the models had not seen, ``float[n]``.
+        false_alarms: the share; from `TAIL` on, the quantile itself is given.
+    """
+    if false_alarms >= TAIL:
+        return float(np.quantile(logits, 1 - false_alarms))
+    ordered = np.sort(logits)[::-1]
+    count = max(1, round(TAIL * len(ordered)))
+    above = ordered[:count] - ordered[count]
+    return float(ordered[count] + above.mean() * np.log(count / len(ordered) / false_alarms))
 
 
 def uncertain_band(scores: np.ndarray, smoking: np.ndarray) -> tuple[float, float]:
