@@ -106,7 +106,7 @@ def _plot_reliability(smoking: np.ndarray, scores: np.ndarray, threshold: float)
         ylabel="share of Smoking",
         xticks=edges[::2],
     )
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     return figure
 
 
