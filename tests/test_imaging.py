@@ -88,13 +88,14 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
 
 
 # At 1120 and 4480 the decoder scales as far as it ever does, to 2.5 times the model's size.
-@pytest.mark.parametrize(("side", "step"), [(1120, 2), (4480, 20)])
+@pytest.mark.parametrize(("side", "step"), [(1120, 6), (4480, 16)])
 def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
     real_data, classifier, side, step
 ):
     """Integers round, so the int8 model's own noise is the measure: what becomes of its answers
-    when a tenth of the pixels moves by one grey level."""
-    paths = sorted(real_data.glob("smoker/Testing/**/*.jpg"))[::step]
+    when a tenth of the pixels moves by one grey level. Few pictures move at all, those with scores
+    between the classes, so it takes some from all splits to have enough of them."""
+    paths = sorted(real_data.glob("smoker/**/*.jpg"))[::step]
     assert paths
     reduced, noise = reduced_decode.measure(
         partial(reduced_decode.int8_scores, classifier),

@@ -195,8 +195,8 @@ def _digest(weights: str) -> str:
 
 
 def _save_folds(folder: Path, out: Path) -> None:
-    for fold, kept in enumerate(sorted(folder.glob("fold?.npz"))):
+    for kept in folder.glob("fold*.npz"):
         model = build_model(None)
         with np.load(kept) as saved:
             model.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
-        model.save(fold_file(out, fold))
+        model.save(fold_file(out, int(kept.stem.removeprefix("fold"))))

@@ -31,7 +31,8 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
     """The fold that each picture was in when the teachers were cross-validated.
 
     Returns:
-        By the picture's name; None where no teacher has its folds' models beside it.
+        By the picture's name, without names of several pictures in several folds; None where no
+        teacher has its folds' models beside it.
 
     Raises:
         TrainingError: the ``.csv`` file of a teacher with folds is missing, wrong, or names
@@ -45,10 +46,15 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
         if not scores.exists():
             raise TrainingError(f"{scores} is missing: it says which pictures {model}'s folds saw")
         try:
-            folds = {picture.name: picture.fold for picture in read_unseen(scores)}
+            pictures = read_unseen(scores)
         except ValueError as error:
             raise TrainingError(str(error)) from None
-        for fold in set(folds.values()):
+        folds = {picture.name: picture.fold for picture in pictures}
+        # Where two splits have a picture of one name, nothing says which of them a fold has seen.
+        for picture in pictures:
+            if folds.get(picture.name) != picture.fold:
+                folds.pop(picture.name, None)
+        for fold in {picture.fold for picture in pictures}:
             if not fold_file(model, fold).exists():
                 raise TrainingError(f"{fold_file(model, fold)} is missing")
         if agreed not in (None, folds):
