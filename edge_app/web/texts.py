@@ -66,8 +66,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "about_model": "The model",
         "about_runs": "{name} {version}, {size} x {size} pixels, {megabytes} MB, run by {runtime}",
         "about_figures": "How good it is",
-        "about_figures_note": "On pictures that neither training nor the choice of the threshold "
-        "has seen.",
+        "about_figures_note": "On pictures that were not trained on.",
         "pictures": "pictures",
         "about_accuracy": "accuracy",
         "about_recall": "smoking found",
@@ -165,8 +164,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "about_runs": "{name} {version}, {size} x {size} piksel, {megabytes} MB, dijalankan oleh "
         "{runtime}",
         "about_figures": "Seberapa baik",
-        "about_figures_note": "Pada gambar yang tidak pernah dilihat saat pelatihan maupun "
-        "pemilihan ambang.",
+        "about_figures_note": "Pada gambar yang tidak dipakai saat pelatihan.",
         "pictures": "gambar",
         "about_accuracy": "akurasi",
         "about_recall": "merokok ditemukan",
