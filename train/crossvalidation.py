@@ -109,7 +109,7 @@ def cross_validate(
     logits = np.full(len(examples), np.nan)
     models: list[list[np.ndarray]] = []
     scored = np.unique(folds[folds >= 0])
-    for fold in scored:
+    for number, fold in enumerate(scored, 1):
         kept = folder / f"fold{fold}.npz"
         tested = np.flatnonzero(folds == fold)
         if not kept.exists():
@@ -120,7 +120,7 @@ def cross_validate(
                 views,
                 trained,
                 recipe,
-                name=f"Fold {fold + 1} of {len(scored)}",
+                name=f"Fold {number} of {len(scored)}",
                 checkpoint=folder / f"fold{fold}.checkpoint.npz",
             )
             with whole_file(kept) as partial, open(partial, "wb") as file:
@@ -131,5 +131,5 @@ def cross_validate(
             logits[tested] = saved["logits"]
             models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
         area = roc_auc_score([examples[i].smoking for i in tested], logits[tested])
-        tqdm.write(f"Fold {fold + 1} of {len(scored)}: ROC AUC {area:.4f}, {len(tested)} pictures")
+        tqdm.write(f"Fold {number} of {len(scored)}: ROC AUC {area:.4f}, {len(tested)} pictures")
     return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]

@@ -101,7 +101,7 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
     last = run.start(None)
     companions = choose_companions(folds, labels, usable, recipe)
     views = make_views(folder, prefix, scenes, as_served, companions, recipe)
-    folds[folds >= recipe.scored_folds] = -1
+    folds[folds >= recipe.scored_folds] = -1  # after the companions, which never leave their fold
     del scenes, smokers, larger, as_served
     final = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
     logits, average = cross_validate(

@@ -119,7 +119,8 @@ def main(
     try:
         examples = [example for folder in data for example in find_examples(folder)]
         boxes = read_boxes(boxes_files)
-        known = {p.name: p for p in read_unseen(unseen) if p.name not in names_in(wrong_labels)}
+        wrong = names_in(wrong_labels)
+        known = {p.name: p for p in read_unseen(unseen) if p.name not in wrong}
     except (DatasetError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     examples, pixels = load_pixels([e for e in examples if e.name in known])
