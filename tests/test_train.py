@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, make_dataset, run_module
 
-from train.augment import _exchanged, augment
+from train.augment import _exchanged, _styled, augment
 from train.boxes import Boxes, read_boxes
 from train.calibration import calibrate, tail_threshold, uncertain_band
-from train.crossvalidation import cross_validate, training_set
+from train.crossvalidation import CrossValidation, training_set
 from train.data import (
     TRAINING,
     VALIDATION,
@@ -29,6 +29,7 @@ from train.metrics import expected_calibration_error, measure, wilson
 from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
+from train.run import Run
 from train.scene import Scene
 from train.teachers import folds_of, start_student
 from train.training import (
@@ -402,8 +403,13 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert refused.returncode == 2
     assert f"{left} is what a run of other data" in refused.stderr
     (left / "run.sha256").unlink()
+    part = run_module(*command, "--keep-folds", "--fold", "1")
+    assert part.returncode == 0, part.stderr
+    assert {file.name for file in left.glob("*.npz")} == {"fold1.npz"}
+    assert not model.exists()
     trained = run_module(*command, "--keep-folds")
     assert trained.returncode == 0, trained.stderr
+    assert "Fold 1 of" not in trained.stderr  # the progress bar of a training
     assert "32 pictures Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
     assert not left.exists()
@@ -440,7 +446,7 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
             assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
             assert f"(evaluation/halves_unseen/{plot}.png)" in document
 
-    # Going on from a model that has seen all but fourteen pictures of each class.
+    # Going on from the folds of that model, on fourteen pictures of each class.
     names = {f"halves/{group}/{i}.png" for group in ("Smoking", "NotSmoking") for i in range(14)}
     part = tmp_path / "part.csv"
     part.write_text("picture\n" + "\n".join(sorted(names)) + "\n")
@@ -450,7 +456,8 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert trained.returncode == 0, trained.stderr
     crossed = read_unseen(further.with_suffix(".csv"))
     assert {picture.name for picture in crossed} == names
-    assert Counter(picture.fold for picture in crossed) == {0: 14, 1: 14}
+    folds = {picture.name: picture.fold for picture in unseen}
+    assert all(picture.fold == folds[picture.name] for picture in crossed)
     assert all(0 <= picture.score <= 1 for picture in crossed)
 
     # One model of two: the folds of the first stand in for it, the other has not seen these.
@@ -464,7 +471,6 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert taught.returncode == 0, taught.stderr
     crossed = read_unseen(student.with_suffix(".csv"))
     assert {picture.name for picture in crossed} == names
-    folds = {picture.name: picture.fold for picture in unseen}
     assert all(picture.fold == folds[picture.name] for picture in crossed)
     assert all(0 <= picture.score <= 1 for picture in crossed)
 
@@ -500,6 +506,7 @@ def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
         (["--data", "missing"], "there is no such folder"),
         (["--set", "epochs=3"], "expected NAME=VALUE with one of cut, views"),
         (["--wrong-labels", ROOT / "LICENSE"], "expected a column picture"),
+        (["--fold", "7"], "--fold: this cross-validation has the folds [0, 1, 2, 3, 4]"),
         (["--teacher", ROOT / "LICENSE"], "--teacher is given twice or more, and with --unseen"),
         (["--boxes", ROOT / "LICENSE"], "expected the columns picture, kind, left"),
         (
@@ -652,7 +659,7 @@ def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp
     weights = tmp_path / "start.keras"
     build_model(None).save(weights)
     given = (lambda fold: Start(weights), examples, np.ones(24, bool), views, folds, recipe)
-    logits, average = cross_validate(*given, tmp_path)
+    logits, average = CrossValidation(*given, tmp_path).run()
     assert np.isfinite(logits).all()
     model = build_model(None)
     model.set_weights(average)
@@ -663,7 +670,7 @@ def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp
     head = [weights[-2] for weights in trained]
     assert (head[0] != head[1]).any()
     assert model.get_layer("smoking").get_weights()[0] == pytest.approx((head[0] + head[1]) / 2)
-    again, _ = cross_validate(*given, tmp_path)  # from what is kept
+    again, _ = CrossValidation(*given, tmp_path).run()  # from what is kept
     assert (again == logits).all()
 
 
@@ -734,6 +741,31 @@ def test_the_folds_of_a_teacher_stand_in_for_it(tiny, tmp_path):
     files[2].unlink()
     with pytest.raises(ValueError, match=r"a_fold1\.keras is missing"):
         folds_of(teachers)
+
+
+def test_a_run_goes_on_from_the_models_of_its_folds(tmp_path):
+    files = [tmp_path / name for name in ("a.keras", "a_fold1.keras", "b.weights.h5")]
+    for file in files:
+        file.touch()
+    starts = [Run([], file, [], set(), set(), {}, Recipe()).start for file in files[::2]]
+    assert starts[0](1).weights == files[1]
+    assert starts[0](0).weights == files[0]
+    assert starts[0](None).weights == files[0]
+    assert starts[1](1).weights == files[2]
+
+
+def test_bars_end_before_what_is_smoked():
+    white = np.full((100, 100, 3), 255, np.uint8)
+    smoked = np.array([[5, 4, 20, 8]]) / 100
+    shown = {True: [], False: []}
+    for seed in range(200):
+        for smoking in shown:
+            boxes = Boxes(smoked if smoking else np.empty((0, 4)), np.empty((0, 4)))
+            scene = Scene.of(white, smoking, boxes)
+            styled = _styled(scene, np.random.default_rng(seed))
+            shown[smoking].append(styled[4:8, 5:20].any())
+    assert all(shown[True])
+    assert not all(shown[False])
 
 
 def test_companions_are_of_the_same_fold_and_decide_the_label(tiny):

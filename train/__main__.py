@@ -42,7 +42,8 @@ from train.recipe import Recipe
     default="imagenet",
     show_default=True,
     help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, "
-    "or a .keras file of ours.",
+    "or a .keras file of ours; where its folds' models lie beside it (--keep-folds), each fold "
+    "begins at its own, and no picture is scored by what has seen it.",
 )
 @click.option(
     "--unseen",
@@ -92,6 +93,15 @@ from train.recipe import Recipe
     help="Also write the models of the cross-validation, as OUT_fold0.keras and so on.",
 )
 @click.option(
+    "--fold",
+    "only",
+    type=click.IntRange(0),
+    multiple=True,
+    help="Train this fold (0, 1 ...) of the cross-validation and stop. Processes on cores of their "
+    "own can so share the work, once one of them has made the views; the same command without "
+    "this goes on from there.",
+)
+@click.option(
     "--set",
     "changes",
     metavar="NAME=VALUE",
@@ -108,6 +118,7 @@ def main(
     boxes_files: tuple[Path, ...],
     teachers: tuple[Path, ...],
     keep_folds: bool,
+    only: tuple[int, ...],
     changes: tuple[str, ...],
 ) -> None:
     """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
@@ -144,9 +155,11 @@ def main(
         trained_on = [e for e in examples if e.split != TESTING]
         run = Run(trained_on, weights, teachers, named, wrong, boxes, recipe)
         try:
-            train(run, out, keep_folds)
+            train(run, out, keep_folds, only)
         except TrainingError as error:
             raise click.UsageError(str(error)) from None
+        if only:
+            return
     click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from train.scene import Scene
+from train.scene import IN_SIGHT, Scene
 
 CLOSE = 0.35
 """Share of the views that come close to somebody, or to where a head may be."""
@@ -41,7 +41,8 @@ def augment(
     if companion is not None:
         scene = _together(scene, companion, rng)
     scene = _framed(scene, rng, size)
-    return replace(scene, pixels=_wear(_styled(_colour(scene.pixels, rng), rng), rng))
+    coloured = replace(scene, pixels=_colour(scene.pixels, rng))
+    return replace(scene, pixels=_wear(_styled(coloured, rng), rng))
 
 
 def blank(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -197,12 +198,13 @@ def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (255 * (values.clip(0, 255) / 255) ** gamma).astype(np.uint8)
 
 
-def _styled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _styled(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """The look of a film still, an advertisement or a poster, on a part of the pictures.
 
     A set of pictures of smoking that come from films and posters has none without: that look alone
-    would be learnt as smoking. Now and then bars or words hide a cigarette.
+    would be learnt as smoking. Bars end before what is smoked; words now and then hide it.
     """
+    pixels = scene.pixels
     size = len(pixels)
     if rng.random() < 0.15:  # low key: dark, hard, with dark corners
         values = pixels.astype(np.float32)
@@ -214,9 +216,13 @@ def _styled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         pixels = values.clip(0, 255).astype(np.uint8)
     if rng.random() < 0.15:  # bars above and below, or at the sides
         pixels = pixels.copy()
-        lying = pixels if rng.random() < 0.75 else pixels.transpose(1, 0, 2)
+        lying = rng.random() < 0.75
+        lines = pixels if lying else pixels.transpose(1, 0, 2)
         first, last = rng.integers(0, int(0.2 * size), 2)
-        lying[:first] = lying[size - last :] = (
+        smoked = scene.smoked[scene.smoked[:, 4] >= IN_SIGHT][:, lying:4:2]  # first and last line
+        first = int(min(first, *smoked[:, 0])) if len(smoked) else first
+        last = int(min(last, *(size - smoked[:, 1]))) if len(smoked) else last
+        lines[:first] = lines[size - last :] = (
             0 if rng.random() < 0.8 else rng.integers(256, size=3)
         )
     if rng.random() < 0.1:

@@ -8,7 +8,7 @@ have no Testing pictures of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -75,24 +75,11 @@ def train_model(
     return model, suffix
 
 
-def cross_validate(
-    start: Callable[[int], Start],
-    examples: Sequence[Example],
-    usable: np.ndarray,
-    views: Views,
-    folds: np.ndarray,
-    recipe: Recipe,
-    folder: Path,
-) -> tuple[np.ndarray, list[np.ndarray]]:
+@dataclass(frozen=True)
+class CrossValidation:
     """Scores every picture with a model that was trained without its fold.
 
-    The average of these models' weights is a good place to go on from: models that began at the
-    same weights and were fine-tuned apart lie close enough to each other, and their average does
-    better than most of them (Wortsman and others, "Model soups", 2022).
-
-    A fold that is finished is kept in ``folder``, and not done again where the same run goes on.
-
-    Args:
+    Attributes:
         start: what the model of a fold begins with.
         examples: the pictures.
         usable: which may be trained on, ``bool[n]``; the others are scored all the same.
@@ -101,35 +88,59 @@ def cross_validate(
             scored by none.
         recipe: the numbers.
         folder: of this run alone, for what is kept until all of it is done.
-
-    Returns:
-        The logit of each picture, ``float64[n]``, NaN for those of fold -1, and the average of
-        all folds' weights, in Keras' order.
     """
-    logits = np.full(len(examples), np.nan)
-    models: list[list[np.ndarray]] = []
-    scored = np.unique(folds[folds >= 0])
-    for number, fold in enumerate(scored, 1):
-        kept = folder / f"fold{fold}.npz"
-        tested = np.flatnonzero(folds == fold)
-        if not kept.exists():
-            trained = np.flatnonzero((folds != fold) & usable)
-            model, suffix = train_model(
-                start(fold),
-                examples,
-                views,
-                trained,
-                recipe,
-                name=f"Fold {number} of {len(scored)}",
-                checkpoint=folder / f"fold{fold}.checkpoint.npz",
-            )
-            with whole_file(kept) as partial, open(partial, "wb") as file:
-                scored = predict_logits(suffix, views.features[-1, tested])
-                np.savez(file, *model.get_weights(), logits=scored)
-            keras.utils.clear_session()
-        with np.load(kept) as saved:
-            logits[tested] = saved["logits"]
-            models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
-        area = roc_auc_score([examples[i].smoking for i in tested], logits[tested])
-        tqdm.write(f"Fold {number} of {len(scored)}: ROC AUC {area:.4f}, {len(tested)} pictures")
-    return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]
+
+    start: Callable[[int], Start]
+    examples: Sequence[Example]
+    usable: np.ndarray
+    views: Views
+    folds: np.ndarray
+    recipe: Recipe
+    folder: Path
+
+    def train_fold(self, fold: int) -> Path:
+        """Trains the model of a fold, unless that has been done before.
+
+        Returns:
+            An ``.npz`` file in the folder: its weights in Keras' order, and the ``logits`` of the
+            fold's pictures.
+        """
+        kept = self.folder / f"fold{fold}.npz"
+        if kept.exists():
+            return kept
+        model, suffix = train_model(
+            self.start(fold),
+            self.examples,
+            self.views,
+            np.flatnonzero((self.folds != fold) & self.usable),
+            self.recipe,
+            name=f"Fold {fold} of 0 to {self.folds.max()}",
+            checkpoint=self.folder / f"fold{fold}.checkpoint.npz",
+        )
+        logits = predict_logits(suffix, self.views.features[-1, np.flatnonzero(self.folds == fold)])
+        with whole_file(kept) as partial, open(partial, "wb") as file:
+            np.savez(file, *model.get_weights(), logits=logits)
+        keras.utils.clear_session()
+        return kept
+
+    def run(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Trains the folds' models that are not there yet.
+
+        The average of their weights is a good place to go on from: models that began at the same
+        weights and were fine-tuned apart lie close enough to each other, and their average does
+        better than most of them (Wortsman and others, "Model soups", 2022).
+
+        Returns:
+            The logit of each picture, ``float64[n]``, NaN for those of fold -1, and the average of
+            all folds' weights, in Keras' order.
+        """
+        logits = np.full(len(self.examples), np.nan)
+        models: list[list[np.ndarray]] = []
+        for fold in np.unique(self.folds[self.folds >= 0]):
+            tested = np.flatnonzero(self.folds == fold)
+            with np.load(self.train_fold(fold)) as saved:
+                logits[tested] = saved["logits"]
+                models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
+            area = roc_auc_score([self.examples[i].smoking for i in tested], logits[tested])
+            tqdm.write(f"Fold {fold}: ROC AUC {area:.4f}, {len(tested)} pictures")
+        return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]

@@ -14,12 +14,12 @@ import numpy as np
 
 from train.boxes import Boxes
 from train.calibration import calibrate
-from train.crossvalidation import cross_validate, train_model
+from train.crossvalidation import CrossValidation, train_model
 from train.data import Example, assign_folds, load_pixels
-from train.model import SIZE, build_model, cut_model
+from train.model import SIZE, build_model, cut_model, is_whole
 from train.recipe import Recipe
 from train.scene import Scene
-from train.teachers import fold_file, folds_of, start_student
+from train.teachers import fold_file, folds_of, stand_in, start_student
 from train.training import Start, TrainingError, save
 from train.unseen import write_unseen
 from train.views import choose_companions, make_views
@@ -56,10 +56,12 @@ class Run:
         """What the model of a fold begins with, or, where that is None, the last one."""
         if self.teachers:
             return start_student(self.teachers, self.recipe, fold)
+        if is_whole(self.weights):
+            return Start(stand_in(Path(self.weights), fold))
         return Start(self.weights)
 
 
-def train(run: Run, out: Path, keep_folds: bool) -> None:
+def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> None:
     """Cross-validates, trains one model on all pictures, and writes it with its decision.
 
     Writes ``out``, the scores of the cross-validation to a ``.csv`` file and the losses of the last
@@ -70,12 +72,13 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
         run: what it is made of.
         out: the ``.keras`` file.
         keep_folds: whether the models of the folds are written as well.
+        only: folds to train, and stop; several processes may share a cross-validation so.
 
     Raises:
-        TrainingError: there are too few pictures, the weights or teachers do not fit, or the folder
-            holds what is left of another run.
+        TrainingError: there are too few pictures, the weights or teachers do not fit, the folder
+            holds what is left of another run, or there is no such fold.
     """
-    taught = folds_of(run.teachers)
+    taught = folds_of(run.teachers or ([Path(run.weights)] if is_whole(run.weights) else []))
     if taught is not None:
         run = replace(run, unseen=run.unseen & taught.keys())
     _check(run)
@@ -91,6 +94,9 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
     labels = np.array([e.smoking for e in examples])
     usable = np.array([e.name not in run.wrong for e in examples])
     folds = _folds(examples, run, taught)
+    scored = sorted({fold for fold in folds.tolist() if 0 <= fold < run.recipe.scored_folds})
+    if not set(only) <= set(scored):
+        raise TrainingError(f"--fold: this cross-validation has the folds {scored}")
     folder = out.with_suffix(".training")
     _claim(folder, run, examples, folds)
     recipe = run.recipe
@@ -104,7 +110,7 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
     folds[folds >= recipe.scored_folds] = -1  # after the companions, which never leave their fold
     del scenes, smokers, larger, as_served
     final = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
-    logits, average = cross_validate(
+    validation = CrossValidation(
         run.start,
         examples,
         usable,
@@ -113,6 +119,12 @@ def train(run: Run, out: Path, keep_folds: bool) -> None:
         final if run.teachers else recipe,
         folder,
     )
+    for fold in only:
+        click.echo(f"Wrote {validation.train_fold(fold)}.")
+    if only:
+        click.echo("When all folds are there, go on with the same command without --fold.")
+        return
+    logits, average = validation.run()
     model, _ = train_model(
         last if run.teachers else Start(arrays=average),
         examples,

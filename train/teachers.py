@@ -27,19 +27,19 @@ def fold_file(model: Path, fold: int) -> Path:
     return model.with_name(f"{model.stem}_fold{fold}{model.suffix}")
 
 
-def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
-    """The fold that each picture was in when the teachers were cross-validated.
+def folds_of(models: Sequence[Path]) -> dict[str, int] | None:
+    """The fold that each picture was in when models were cross-validated.
 
     Returns:
-        By the picture's name, without names of several pictures in several folds; None where no
-        teacher has its folds' models beside it.
+        By the picture's name, without names of several pictures in several folds; None where none
+        has its folds' models beside it.
 
     Raises:
-        TrainingError: the ``.csv`` file of a teacher with folds is missing, wrong, or names
-            other folds than that of another teacher; or the model of a fold is missing.
+        TrainingError: the ``.csv`` file of one with folds is missing, wrong, or names other folds
+            than that of another; or the model of a fold is missing.
     """
     agreed: dict[str, int] | None = None
-    for model in teachers:
+    for model in models:
         if not fold_file(model, 0).exists():
             continue
         scores = model.with_suffix(".csv")
@@ -58,9 +58,15 @@ def folds_of(teachers: Sequence[Path]) -> dict[str, int] | None:
             if not fold_file(model, fold).exists():
                 raise TrainingError(f"{fold_file(model, fold)} is missing")
         if agreed not in (None, folds):
-            raise TrainingError(f"{scores} has other folds than the .csv file of another teacher")
+            raise TrainingError(f"{scores} has other folds than another model's .csv file")
         agreed = folds
     return agreed
+
+
+def stand_in(model: Path, fold: int | None) -> Path:
+    """The model of a fold, where it lies beside a model; else, or without a fold, that model."""
+    apart = model if fold is None else fold_file(model, fold)
+    return apart if apart.exists() else model
 
 
 def start_student(teachers: Sequence[Path], recipe: Recipe, fold: int | None) -> Start:
@@ -74,9 +80,7 @@ def start_student(teachers: Sequence[Path], recipe: Recipe, fold: int | None) ->
     Raises:
         TrainingError: they differ before the cut, which is not trained and given to all in common.
     """
-    if fold is not None:
-        apart = [fold_file(model, fold) for model in teachers]
-        teachers = [a if a.exists() else m for a, m in zip(apart, teachers, strict=True)]
+    teachers = [stand_in(model, fold) for model in teachers]
     models = [build_model(file) for file in teachers]
     cut = [cut_model(model, recipe.cut) for model in models]
     common = cut[0][0].get_weights()
