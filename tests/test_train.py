@@ -655,21 +655,24 @@ def test_training_ends_with_the_average_of_its_weights(tiny, tmp_path):
 def test_cross_validation_scores_every_picture_and_averages_its_models(tiny, tmp_path):
     recipe, examples, *_ = tiny
     recipe = dataclasses.replace(recipe, steps=2)
-    views, folds = views_of(tiny, tmp_path / "views"), assign_folds(examples, 2)
+    views, folds = views_of(tiny, tmp_path / "views"), assign_folds(examples, 3)
     weights = tmp_path / "start.keras"
-    build_model(None).save(weights)
+    begun = build_model(None)
+    begun.save(weights)
     given = (lambda fold: Start(weights), examples, np.ones(24, bool), views, folds, recipe)
     logits, average = CrossValidation(*given, tmp_path).run()
     assert np.isfinite(logits).all()
     model = build_model(None)
     model.set_weights(average)
     trained = []
-    for fold in range(2):
+    for fold in range(3):
         with np.load(tmp_path / f"fold{fold}.npz") as saved:
             trained.append([saved[f"arr_{i}"] for i in range(len(average))])
     head = [weights[-2] for weights in trained]
     assert (head[0] != head[1]).any()
-    assert model.get_layer("smoking").get_weights()[0] == pytest.approx((head[0] + head[1]) / 2)
+    assert model.get_layer("smoking").get_weights()[0] == pytest.approx(sum(head) / 3)
+    frozen, same = (cut_model(m, recipe.cut)[0].get_weights() for m in (begun, model))
+    assert all(map(np.array_equal, frozen, same))
     again, _ = CrossValidation(*given, tmp_path).run()  # from what is kept
     assert (again == logits).all()
 

@@ -143,4 +143,6 @@ class CrossValidation:
                 models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
             area = roc_auc_score([self.examples[i].smoking for i in tested], logits[tested])
             tqdm.write(f"Fold {fold}: ROC AUC {area:.4f}, {len(tested)} pictures")
-        return logits, [np.mean(arrays, axis=0) for arrays in zip(*models, strict=True)]
+        # In float64: what all have in common, the layers before the cut, stays as it is to the bit.
+        means = [np.mean(w, axis=0, dtype=np.float64) for w in zip(*models, strict=True)]
+        return logits, [mean.astype(np.float32) for mean in means]
