@@ -177,8 +177,9 @@ def test_boxes_move_with_what_they_are_around(monkeypatch):
     import train.augment as augmentation
 
     scene = red_square()
-    for name in ("_colour", "_styled", "_wear"):
+    for name in ("_colour", "_wear"):
         monkeypatch.setattr(augmentation, name, lambda pixels, rng: pixels)
+    monkeypatch.setattr(augmentation, "_styled", lambda scene, rng: scene.pixels)
     shown = Counter()
     for seed in range(200):
         view = augment(scene, np.random.default_rng(seed), 224)
