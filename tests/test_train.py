@@ -31,7 +31,7 @@ from train.recipe import Recipe
 from train.robustness import CHANGES
 from train.run import Run
 from train.scene import Scene
-from train.teachers import folds_of, start_student
+from train.teachers import fold_file, folds_of, start_student
 from train.training import (
     SHARPNESS,
     Start,
@@ -408,9 +408,15 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert part.returncode == 0, part.stderr
     assert {file.name for file in left.glob("*.npz")} == {"fold1.npz"}
     assert not model.exists()
+    with np.load(left / "fold1.npz") as saved:
+        arrays = dict(saved)
+    bias = f"arr_{len(arrays) - 2}"
+    arrays[bias] += 1  # to see that it is not trained again
+    np.savez(left / "fold1.npz", **arrays)
     trained = run_module(*command, "--keep-folds")
     assert trained.returncode == 0, trained.stderr
-    assert "Fold 1 of" not in trained.stderr  # the progress bar of a training
+    fold = keras.models.load_model(fold_file(model, 1), compile=False)
+    assert fold.get_weights()[-1] == pytest.approx(arrays[bias])
     assert "32 pictures Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
     assert not left.exists()

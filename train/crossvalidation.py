@@ -114,7 +114,7 @@ class CrossValidation:
             self.views,
             np.flatnonzero((self.folds != fold) & self.usable),
             self.recipe,
-            name=f"Fold {fold} of 0 to {self.folds.max()}",
+            name=f"Fold {fold} (0 to {self.folds.max()})",
             checkpoint=self.folder / f"fold{fold}.checkpoint.npz",
         )
         logits = predict_logits(suffix, self.views.features[-1, np.flatnonzero(self.folds == fold)])
