@@ -453,19 +453,28 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
             assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
             assert f"(evaluation/halves_unseen/{plot}.png)" in document
 
-    # Going on from the folds of that model, on fourteen pictures of each class.
+    # Going on from a model that has seen all but fourteen pictures of each class.
     names = {f"halves/{group}/{i}.png" for group in ("Smoking", "NotSmoking") for i in range(14)}
     part = tmp_path / "part.csv"
     part.write_text("picture\n" + "\n".join(sorted(names)) + "\n")
     further = tmp_path / "further.keras"
-    command[4:7] = [model, "--out", further]
+    alone = tmp_path / "alone.keras"
+    shutil.copy(model, alone)
+    command[4:7] = [alone, "--out", further]
     trained = run_module(*command, "--unseen", part, "--set", "final_steps=2")
     assert trained.returncode == 0, trained.stderr
     crossed = read_unseen(further.with_suffix(".csv"))
     assert {picture.name for picture in crossed} == names
-    folds = {picture.name: picture.fold for picture in unseen}
-    assert all(picture.fold == folds[picture.name] for picture in crossed)
+    assert Counter(picture.fold for picture in crossed) == {0: 14, 1: 14}
     assert all(0 <= picture.score <= 1 for picture in crossed)
+
+    # Going on from a model with its folds beside it: each goes on from its own, on all pictures.
+    longer = tmp_path / "longer.keras"
+    command[4:7] = [model, "--out", longer]
+    trained = run_module(*command, "--set", "final_steps=2")
+    assert trained.returncode == 0, trained.stderr
+    folds = {picture.name: picture.fold for picture in unseen}
+    assert {p.name: p.fold for p in read_unseen(longer.with_suffix(".csv"))} == folds
 
     # One model of two: the folds of the first stand in for it, the other has not seen these.
     student = tmp_path / "student.keras"

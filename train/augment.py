@@ -217,11 +217,10 @@ def _styled(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.15:  # bars above and below, or at the sides
         pixels = pixels.copy()
         lying = rng.random() < 0.75
-        lines = pixels if lying else pixels.transpose(1, 0, 2)
+        lines, ends = (pixels, [1, 3]) if lying else (pixels.transpose(1, 0, 2), [0, 2])
+        starts, stops = scene.smoked[scene.smoked[:, 4] >= IN_SIGHT][:, ends].T
         first, last = rng.integers(0, int(0.2 * size), 2)
-        smoked = scene.smoked[scene.smoked[:, 4] >= IN_SIGHT][:, lying:4:2]  # first and last line
-        first = int(min(first, *smoked[:, 0])) if len(smoked) else first
-        last = int(min(last, *(size - smoked[:, 1]))) if len(smoked) else last
+        first, last = int(min([first, *starts])), int(min([last, *(size - stops)]))
         lines[:first] = lines[size - last :] = (
             0 if rng.random() < 0.8 else rng.integers(256, size=3)
         )

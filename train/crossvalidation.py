@@ -75,6 +75,16 @@ def train_model(
     return model, suffix
 
 
+def read_fold(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """Reads what `CrossValidation.train_fold` wrote.
+
+    Returns:
+        The model's weights in Keras' order, and its logits of the fold's pictures, ``float64[m]``.
+    """
+    with np.load(file) as saved:
+        return [saved[f"arr_{i}"] for i in range(len(saved.files) - 1)], saved["logits"]
+
+
 @dataclass(frozen=True)
 class CrossValidation:
     """Scores every picture with a model that was trained without its fold.
@@ -102,8 +112,7 @@ class CrossValidation:
         """Trains the model of a fold, unless that has been done before.
 
         Returns:
-            An ``.npz`` file in the folder: its weights in Keras' order, and the ``logits`` of the
-            fold's pictures.
+            A file in the folder, for `read_fold`.
         """
         kept = self.folder / f"fold{fold}.npz"
         if kept.exists():
@@ -138,9 +147,8 @@ class CrossValidation:
         models: list[list[np.ndarray]] = []
         for fold in np.unique(self.folds[self.folds >= 0]):
             tested = np.flatnonzero(self.folds == fold)
-            with np.load(self.train_fold(fold)) as saved:
-                logits[tested] = saved["logits"]
-                models.append([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
+            weights, logits[tested] = read_fold(self.train_fold(fold))
+            models.append(weights)
             area = roc_auc_score([self.examples[i].smoking for i in tested], logits[tested])
             tqdm.write(f"Fold {fold}: ROC AUC {area:.4f}, {len(tested)} pictures")
         # In float64: what all have in common, the layers before the cut, stays as it is to the bit.

@@ -14,7 +14,7 @@ import numpy as np
 
 from train.boxes import Boxes
 from train.calibration import calibrate
-from train.crossvalidation import CrossValidation, train_model
+from train.crossvalidation import CrossValidation, read_fold, train_model
 from train.data import Example, assign_folds, load_pixels
 from train.model import SIZE, build_model, cut_model, is_whole
 from train.recipe import Recipe
@@ -209,6 +209,6 @@ def _digest(weights: str) -> str:
 def _save_folds(folder: Path, out: Path) -> None:
     for kept in folder.glob("fold*.npz"):
         model = build_model(None)
-        with np.load(kept) as saved:
-            model.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files) - 1)])
+        weights, _ = read_fold(kept)
+        model.set_weights(weights)
         model.save(fold_file(out, int(kept.stem.removeprefix("fold"))))
