@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import nn
 from tqdm import tqdm
@@ -127,7 +128,7 @@ def load(file: Path, size: int) -> tuple[Front, Back]:
     """
     try:
         graph = onnx.load(file).graph
-    except Exception as error:  # protobuf's own error has no public name
+    except DecodeError as error:
         raise TrainingError(f"--vit: {file} is not an ONNX file: {error}") from None
     weights = _named(graph)
     front, back = Front(size), Back()
@@ -181,14 +182,13 @@ def _block_state(weights: dict[str, torch.Tensor], number: int) -> dict[str, tor
         for kind in ("weight", "bias")
     }
     for kind in ("weight", "bias"):
-        parts = [weights[f"{layer}.attention.attention.{p}.{kind}"] for p in _ATTENTION]
+        parts = [
+            weights[f"{layer}.attention.attention.{p}.{kind}"] for p in ("query", "key", "value")
+        ]
         state[f"attention.in_proj_{kind}"] = torch.cat(parts)
     for place in (1, 2):
         state[f"scale{place}"] = weights[f"{layer}.layer_scale{place}.lambda1"]
     return state
-
-
-_ATTENTION = ("query", "key", "value")
 
 
 def _positions(weights: dict[str, torch.Tensor], side: int) -> torch.Tensor:
