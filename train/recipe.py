@@ -36,9 +36,6 @@ class Recipe:
             what is smoked, where boxes tell.
         teacher_weight: how much of the label of a view is what the teachers say of it, where there
             are any.
-        vit_steps: batches of the training of each fold's transformer, where one teaches.
-        vit_learning_rate: of its last block; it falls to a twentieth.
-        vit_ema_momentum: as ``ema_momentum``.
         false_alarms: share of the NotSmoking pictures that the decision may get wrong in
             cross-validation.
         seed: of everything random.
@@ -63,8 +60,5 @@ class Recipe:
     label_smoothing: float = 0.05
     cell_weight: float = 0.1
     teacher_weight: float = 0.7
-    vit_steps: int = 600
-    vit_learning_rate: float = 1e-4
-    vit_ema_momentum: float = 0.99
     false_alarms: float = 0.025
     seed: int = 1

@@ -27,11 +27,6 @@ SHARPNESS = 1.1
 regression on those of the first two that were averaged so had this slope."""
 
 
-Teach = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""Features at the cut ``float32[n, ...]``, and of which view and picture each is, ``int[n]``, to
-P(Smoking) ``float32[n, 1]``."""
-
-
 class TrainingError(ValueError):
     """A run cannot begin or go on; the message says why, and what to do."""
 
@@ -44,13 +39,13 @@ class TrainingSet:
         views: of all pictures; the last one of each, the picture as it is, is not used.
         places: which of the pictures and blanks are trained on, ``int[m]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
-        teach: what teachers say, from `teacher`; None without them.
+        teach: what teachers say of features at the cut, from `teacher`; None without them.
     """
 
     views: Views
     places: np.ndarray
     weights: np.ndarray
-    teach: Teach | None = None
+    teach: Callable[[np.ndarray], np.ndarray] | None = None
 
     def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Draws the batch of a step; it depends on the seed and the step only.
@@ -68,7 +63,7 @@ class TrainingSet:
         cells = np.nan_to_num(self.views.cells[of_view, drawn].astype(np.float32), nan=-1)
         smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
         if self.teach:
-            smoking += recipe.teacher_weight * (self.teach(features, of_view, drawn) - smoking)
+            smoking += recipe.teacher_weight * (self.teach(features) - smoking)
         return features, {"smoking": smoking, "cells": cells}
 
 
@@ -84,22 +79,18 @@ class Start:
 
     weights: str | Path | None = None
     arrays: Sequence[np.ndarray] | None = None
-    teach: Teach | None = None
+    teach: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def teacher(suffixes: Sequence[keras.Model], said: np.ndarray | None = None) -> Teach:
-    """What several models say together: the average of their logits, scaled by `SHARPNESS`.
+def teacher(suffixes: Sequence[keras.Model]) -> Callable[[np.ndarray], np.ndarray]:
+    """What several models say together: from features at the cut to P(Smoking) ``float32[n, 1]``.
 
-    Args:
-        suffixes: of cut models.
-        said: what one more model says, of every view and blank, ``float32[views, n]`` logits.
+    Their logits are averaged and scaled by `SHARPNESS`.
     """
 
-    def teach(features: np.ndarray, of_view: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    def teach(features: np.ndarray) -> np.ndarray:
         scores = [s.predict_on_batch(features)["smoking"] for s in suffixes]
         logits = [to_logits(keras.ops.convert_to_numpy(score)) for score in scores]
-        if said is not None:
-            logits.append(said[of_view, drawn, None])
         mean = SHARPNESS * np.mean(logits, axis=0)
         return (1 / (1 + np.exp(-mean))).astype(np.float32)
 
