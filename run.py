@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-NAMES = ("edge", "web", "live", "watch", "ray", "dev")
-EDGE, WEB, LIVE, WATCH, RAY, DEV = (f"requirements-{name}.txt" for name in NAMES)
+NAMES = ("edge", "web", "live", "watch", "ray", "dev", "vit")
+EDGE, WEB, LIVE, WATCH, RAY, DEV, VIT = (f"requirements-{name}.txt" for name in NAMES)
 DEV_COMMANDS = {
     "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
     "train": ["train"],
@@ -39,7 +39,9 @@ def main():
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
     arguments = sys.argv[1:] or ["--help"]
     if arguments[0] in DEV_COMMANDS:
-        python = prepare(ROOT / ".venv-dev", [EDGE, WEB, LIVE, WATCH, RAY, DEV], install=[DEV])
+        more = [VIT] if any(a.split("=")[0] == "--vit" for a in arguments) else []
+        files = [EDGE, WEB, LIVE, WATCH, RAY, DEV, *more]
+        python = prepare(ROOT / ".venv-dev", files, install=[DEV, *more])
         arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
     else:
         files = [EDGE]

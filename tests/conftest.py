@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,9 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+with contextlib.suppress(ModuleNotFoundError):
+    # Brings triton, which ends the process when it is loaded after TensorFlow.
+    import torch._dynamo  # noqa: F401
 
 # In the background of a shell SIGINT is ignored, also by every program that the tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

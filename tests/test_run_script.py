@@ -71,6 +71,19 @@ def test_web_installs_its_own_requirements_when_first_asked_for(project, command
     assert "Setting up" not in run(project, "info").stdout
 
 
+def test_a_transformer_that_teaches_brings_its_own_requirements(project):
+    (project / "train").mkdir()
+    shutil.copy(project / "edge_app" / "__main__.py", project / "train")
+    for name in ("live", "watch", "ray", "dev", "vit"):
+        (project / f"requirements-{name}.txt").write_text("")
+    assert "requirements-vit.txt" not in run(project, "train", "--out", "a.keras").stdout
+    taught = run(project, "train", "--vit", "a.onnx")
+    assert "requirements-vit.txt" in taught.stdout
+    assert "['--vit', 'a.onnx']" in taught.stdout
+    assert "Setting up" not in run(project, "train", "--vit=a.onnx").stdout
+    assert "Setting up" not in run(project, "train", "--out", "a.keras").stdout
+
+
 def test_a_failed_install_says_what_failed_and_is_not_trusted_later(project):
     (project / "requirements-edge.txt").write_text("./no-such-package\n")
     failed = run(project, "info")

@@ -523,7 +523,8 @@ def test_the_notebook_recipe_still_runs(dataset, tmp_path, monkeypatch):
         (["--set", "epochs=3"], "expected NAME=VALUE with one of cut, views"),
         (["--wrong-labels", ROOT / "LICENSE"], "expected a column picture"),
         (["--fold", "7"], "--fold: this cross-validation has the folds [0, 1, 2, 3, 4]"),
-        (["--teacher", ROOT / "LICENSE"], "--teacher is given twice or more, and with --unseen"),
+        (["--teacher", ROOT / "LICENSE"], "--teacher is given twice or more, or with --vit"),
+        (["--vit", ROOT / "LICENSE"], "--vit needs --teacher: the model to begin as"),
         (["--boxes", ROOT / "LICENSE"], "expected the columns picture, kind, left"),
         (
             ["--unseen", ROOT / "train" / "wrong_labels.csv"],
@@ -723,7 +724,8 @@ def test_teachers_say_together_what_a_student_learns(tiny, tmp_path):
     features, own = chosen.batch(recipe, 0)
     _, taught = dataclasses.replace(chosen, teach=teacher(suffixes)).batch(recipe, 0)
     together = 1 / (1 + np.exp(-SHARPNESS * (-1.0 + 3.0) / 2))
-    assert teacher(suffixes)(features) == pytest.approx(together, abs=1e-5)
+    which = np.zeros((2, 8), int)
+    assert teacher(suffixes)(features, *which) == pytest.approx(together, abs=1e-5)
     share = recipe.teacher_weight
     expected = share * together + (1 - share) * own["smoking"]
     assert taught["smoking"] == pytest.approx(expected, abs=1e-5)
@@ -750,7 +752,7 @@ def test_the_folds_of_a_teacher_stand_in_for_it(tiny, tmp_path):
     for fold, first in ((None, 1.0), (0, 2.0), (1, 3.0)):
         start = start_student(teachers, recipe, fold)
         assert start.arrays[-1] == pytest.approx([first])
-        said = start.teach(np.zeros((1, 56, 56, 24), np.float32))
+        said = start.teach(np.zeros((1, 56, 56, 24), np.float32), *np.zeros((2, 1), int))
         together = SHARPNESS * (first + 5.0) / 2
         assert said == pytest.approx(1 / (1 + np.exp(-together)), abs=1e-5)
     keras.utils.set_random_seed(1)

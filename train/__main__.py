@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -88,6 +89,12 @@ from train.recipe import Recipe
     "beside it, its folds' models count.",
 )
 @click.option(
+    "--vit",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --teacher: an ONNX file of DINOv2 ViT-S/14, fine-tuned first and one more teacher, "
+    "see train/vit.py.",
+)
+@click.option(
     "--keep-folds",
     is_flag=True,
     help="Also write the models of the cross-validation, as OUT_fold0.keras and so on.",
@@ -117,6 +124,7 @@ def main(
     wrong_labels: Path | None,
     boxes_files: tuple[Path, ...],
     teachers: tuple[Path, ...],
+    vit: Path | None,
     keep_folds: bool,
     only: tuple[int, ...],
     changes: tuple[str, ...],
@@ -131,8 +139,10 @@ def main(
         raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
     if weights != "imagenet" and not Path(weights).is_file():
         raise click.BadParameter(f"{weights}: there is no such file", param_hint="--weights")
-    if teachers and (len(teachers) < 2 or not unseen):
-        raise click.UsageError("--teacher is given twice or more, and with --unseen.")
+    if teachers and (len(teachers) + bool(vit) < 2 or not unseen):
+        raise click.UsageError("--teacher is given twice or more, or with --vit; with --unseen.")
+    if vit and not teachers:
+        raise click.UsageError("--vit needs --teacher: the model to begin as.")
     recipe = _change(Recipe(), changes)
     try:
         examples = [example for folder in folders for example in find_examples(folder)]
@@ -149,11 +159,15 @@ def main(
             boxes = read_boxes(boxes_files)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--boxes") from None
+        if vit:
+            with contextlib.suppress(ModuleNotFoundError):  # what is missing is said later
+                # Brings triton, which ends the process when it is loaded after TensorFlow.
+                import torch._dynamo  # noqa: F401
         from train.run import Run, train
         from train.training import TrainingError
 
         trained_on = [e for e in examples if e.split != TESTING]
-        run = Run(trained_on, weights, teachers, named, wrong, boxes, recipe)
+        run = Run(trained_on, weights, teachers, named, wrong, boxes, recipe, vit)
         try:
             train(run, out, keep_folds, only)
         except TrainingError as error:

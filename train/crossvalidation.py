@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from edge_app.files import whole_file
 from train.data import TRAINING, Example
+from train.hints import fit_heads
 from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.training import Start, TrainingSet, fit, predict_logits, sampling_weights
@@ -66,11 +67,14 @@ def train_model(
     Returns:
         The model, and the part of it behind the cut.
     """
-    chosen = replace(training_set(examples, views, places, recipe), teach=start.teach)
+    chosen = training_set(examples, views, places, recipe)
+    chosen = replace(chosen, teach=start.teach, hints=start.hints)
     model = build_model(None if start.arrays else start.weights, recipe.dropout)
     if start.arrays:
         model.set_weights(start.arrays)
-    _, suffix = cut_model(model, recipe.cut)
+    _, suffix = cut_model(model, recipe.cut, start.hints.width if start.hints else 0)
+    if start.hints:
+        fit_heads(suffix, chosen, recipe)
     fit(suffix, chosen, recipe, **options)
     return model, suffix
 

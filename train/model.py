@@ -47,7 +47,7 @@ def is_whole(weights: str | Path | None) -> bool:
     return str(weights).endswith(".keras")
 
 
-def cut_model(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
+def cut_model(model: keras.Model, cut: str, hints: int = 0) -> tuple[keras.Model, keras.Model]:
     """Cuts a model in two, which share its layers: training the second part trains the model.
 
     Batch normalization stays as it is in both: batches of 32 give worse statistics than
@@ -56,12 +56,14 @@ def cut_model(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
     Args:
         model: from `build_model`.
         cut: name of the backbone's layer that the first part ends with.
+        hints: how many numbers a place the second part gives beside, see `train.hints`.
 
     Returns:
         The first part: ``float32[n, size, size, 3]`` in [0, 255] to what the cut layer gives. The
         second part: from there to ``smoking`` ``float32[n, 1]``, P(Smoking), and ``cells``
         ``float32[n, rows, columns]``: a logit for each cell of the last feature map, of a head that
-        is there for training alone.
+        is there for training alone. With hints: ``hints`` ``float32[n, 1 + rows * columns, hints]``
+        too, of the whole picture and of each cell, by such heads as well.
     """
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     middle = backbone.get_layer(cut).output
@@ -75,7 +77,8 @@ def cut_model(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     given = keras.Input(middle.shape[1:])
     features = rest(given)
-    pooled = model.get_layer("dropout")(model.get_layer("pool")(features))
+    whole = model.get_layer("pool")(features)
+    pooled = model.get_layer("dropout")(whole)
     # Few cells show anything: begun at even odds, the others would drown out all else (the prior of
     # Lin and others, "Focal Loss for Dense Object Detection", 2017).
     _, rows, columns, _ = features.shape
@@ -86,6 +89,11 @@ def cut_model(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
         "smoking": model.get_layer("smoking")(pooled),
         "cells": keras.layers.Reshape((rows, columns), name="cells")(dense(dropout(features))),
     }
+    if hints:
+        places = keras.layers.Reshape((rows * columns, -1))(features)
+        of_whole = keras.layers.Dense(hints, name="hint_of_whole")(whole[:, None])
+        of_places = keras.layers.Dense(hints, name="hint_of_places")(places)
+        heads["hints"] = keras.layers.Concatenate(axis=1, name="hints")([of_whole, of_places])
     return prefix, keras.Model(given, heads, name="suffix")
 
 

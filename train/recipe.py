@@ -20,7 +20,8 @@ class Recipe:
         scored_folds: how many of them are scored, each by a model of its own; fewer save time.
         steps: batches of each fold's training.
         final_steps: batches of the training on all pictures, which begins at the average of the
-            folds' weights.
+            folds' weights. With teachers, but no transformer among them: of each fold's too, and
+            all begin as the first teacher.
         batch: pictures a batch.
         warmup: steps in which the learning rate rises, from a twentieth.
         learning_rate: what it rises to, and stays at.
@@ -36,6 +37,11 @@ class Recipe:
             what is smoked, where boxes tell.
         teacher_weight: how much of the label of a view is what the teachers say of it, where there
             are any.
+        hint_weight: of what is learnt beside the label from a transformer's features, see
+            `train.hints`.
+        vit_steps: batches of the training of each fold's transformer, where one teaches.
+        vit_learning_rate: of its last block; it falls to a twentieth.
+        vit_ema_momentum: as ``ema_momentum``.
         false_alarms: share of the NotSmoking pictures that the decision may get wrong in
             cross-validation.
         seed: of everything random.
@@ -60,5 +66,9 @@ class Recipe:
     label_smoothing: float = 0.05
     cell_weight: float = 0.1
     teacher_weight: float = 0.7
+    hint_weight: float = 1.0
+    vit_steps: int = 600
+    vit_learning_rate: float = 1e-4
+    vit_ema_momentum: float = 0.99
     false_alarms: float = 0.025
     seed: int = 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -22,7 +24,10 @@ from train.scene import Scene
 from train.teachers import fold_file, folds_of, stand_in, start_student
 from train.training import Start, TrainingError, save
 from train.unseen import write_unseen
-from train.views import choose_companions, make_views
+from train.views import Views, choose_companions, make_views
+
+if TYPE_CHECKING:
+    from train.vit import VitTeacher
 
 LARGER = 320
 """Side of the pictures that views are cut from: a close one shows more than the input would."""
@@ -42,6 +47,7 @@ class Run:
         wrong: names of the pictures whose labels are wrong.
         boxes: by the name of a picture.
         recipe: the numbers.
+        vit: an ONNX file for `train.vit`: one more teacher.
     """
 
     examples: Sequence[Example]
@@ -51,11 +57,17 @@ class Run:
     wrong: set[str]
     boxes: dict[str, Boxes]
     recipe: Recipe
+    vit: Path | None = None
 
-    def start(self, fold: int | None) -> Start:
-        """What the model of a fold begins with, or, where that is None, the last one."""
+    def start(self, fold: int | None, said: np.ndarray | None = None) -> Start:
+        """What the model of a fold begins with, or, where that is None, the last one.
+
+        Args:
+            fold: of the cross-validation.
+            said: what the transformer says of all views, where there is one.
+        """
         if self.teachers:
-            return start_student(self.teachers, self.recipe, fold)
+            return start_student(self.teachers, self.recipe, fold, said)
         if is_whole(self.weights):
             return Start(stand_in(Path(self.weights), fold))
         return Start(self.weights)
@@ -104,19 +116,32 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
         prefix, _ = cut_model(build_model((*run.teachers, run.weights)[0]), recipe.cut)
     except ValueError as error:
         raise TrainingError(f"The model could not be built: {error}") from None
-    last = run.start(None)
+    run.start(None)  # what is wrong with the teachers is said before anything takes long
+    if run.vit:
+        from train.vit import load
+
+        load(run.vit, SIZE)
     companions = choose_companions(folds, labels, usable, recipe)
-    views = make_views(folder, prefix, scenes, as_served, companions, recipe)
+    views = make_views(folder, prefix, scenes, as_served, companions, recipe, bool(run.vit))
     folds[folds >= recipe.scored_folds] = -1  # after the companions, which never leave their fold
     del scenes, smokers, larger, as_served
+    vit = _vit(run, views, examples, usable, folds, folder)
+
+    def start(fold: int | None) -> Start:
+        if vit is None:
+            return run.start(fold)
+        return replace(run.start(fold, vit.says(fold)), hints=vit.hints(fold))
+
     final = replace(recipe, steps=recipe.final_steps, learning_rate=recipe.final_learning_rate)
+    # Labels alone are soon learnt: such a student is never trained for longer than the last model.
+    brief = run.teachers and not vit
     validation = CrossValidation(
-        run.start,
+        start,
         examples,
         usable,
         views,
         folds,
-        final if run.teachers else recipe,
+        final if brief else recipe,
         folder,
     )
     for fold in only:
@@ -126,7 +151,7 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
         return
     logits, average = validation.run()
     model, _ = train_model(
-        last if run.teachers else Start(arrays=average),
+        start(None) if brief else replace(start(None), arrays=average),
         examples,
         views,
         np.flatnonzero(usable),
@@ -148,6 +173,21 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
 
 
+def _vit(
+    run: Run,
+    views: Views,
+    examples: Sequence[Example],
+    usable: np.ndarray,
+    folds: np.ndarray,
+    folder: Path,
+) -> VitTeacher | None:
+    if run.vit is None:
+        return None
+    from train.vit import VitTeacher
+
+    return VitTeacher(run.vit, views, examples, usable, folds, run.recipe, folder)
+
+
 def _check(run: Run) -> None:
     smoking = sum(e.smoking for e in run.examples)
     others = len(run.examples) - smoking
@@ -163,6 +203,8 @@ def _check(run: Run) -> None:
             f"--unseen names {smoking} of the pictures Smoking and {others} NotSmoking; it needs "
             f"{FEWEST_PICTURES} of each."
         )
+    if run.vit and not all(map(importlib.util.find_spec, ("torch", "onnx"))):
+        raise TrainingError("--vit needs packages: python -m pip install -r requirements-vit.txt")
     unknown = run.wrong - {e.name for e in run.examples}
     if unknown:
         click.echo(f"--wrong-labels names {len(unknown)} pictures that are not here.")
@@ -183,7 +225,7 @@ def _folds(examples: Sequence[Example], run: Run, taught: dict[str, int] | None)
 
 def _claim(folder: Path, run: Run, examples: Sequence[Example], folds: np.ndarray) -> None:
     """Makes the folder of a run, or makes sure that what it holds is of the same run."""
-    begin = [_digest(str(file)) for file in run.teachers or [run.weights]]
+    begin = [_digest(str(file)) for file in (*(run.teachers or [run.weights]), run.vit)]
     boxes = [run.boxes.get(e.name, Boxes()) for e in examples]
     known = [
         (e.name, e.smoking, b.smoked.tolist(), b.heads.tolist())

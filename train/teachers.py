@@ -69,13 +69,16 @@ def stand_in(model: Path, fold: int | None) -> Path:
     return apart if apart.exists() else model
 
 
-def start_student(teachers: Sequence[Path], recipe: Recipe, fold: int | None) -> Start:
+def start_student(
+    teachers: Sequence[Path], recipe: Recipe, fold: int | None, said: np.ndarray | None = None
+) -> Start:
     """The first teacher's weights, and what all of them say together.
 
     Args:
         teachers: ``.keras`` files of ours.
         recipe: where they are cut.
         fold: of the cross-validation: the folds' models stand in for those that have any.
+        said: what one more teacher says, see `train.training.teacher`.
 
     Raises:
         TrainingError: they differ before the cut, which is not trained and given to all in common.
@@ -87,4 +90,4 @@ def start_student(teachers: Sequence[Path], recipe: Recipe, fold: int | None) ->
     for file, (prefix, _) in zip(teachers, cut, strict=True):
         if any(map(np.any, map(np.subtract, prefix.get_weights(), common))):
             raise TrainingError(f"{file} differs from {teachers[0]} before {recipe.cut}")
-    return Start(arrays=models[0].get_weights(), teach=teacher([suffix for _, suffix in cut]))
+    return Start(arrays=models[0].get_weights(), teach=teacher([suffix for _, suffix in cut], said))

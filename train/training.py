@@ -15,6 +15,7 @@ from tqdm import tqdm
 from edge_app.decision import Decision, append_decision
 from edge_app.files import whole_file
 from train.data import Example
+from train.hints import Hints, hint_loss
 from train.recipe import Recipe
 from train.views import Views
 
@@ -25,6 +26,11 @@ CHECKPOINT_STEPS = 100
 SHARPNESS = 1.1
 """An average of logits of models that disagree is more cautious than it need be: a logistic
 regression on those of the first two that were averaged so had this slope."""
+
+
+Teach = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Features at the cut ``float32[n, ...]``, and of which view and picture each is, ``int[n]``, to
+P(Smoking) ``float32[n, 1]``."""
 
 
 class TrainingError(ValueError):
@@ -39,13 +45,15 @@ class TrainingSet:
         views: of all pictures; the last one of each, the picture as it is, is not used.
         places: which of the pictures and blanks are trained on, ``int[m]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
-        teach: what teachers say of features at the cut, from `teacher`; None without them.
+        teach: what teachers say, from `teacher`; None without them.
+        hints: what one gives for the places of each view; None without any.
     """
 
     views: Views
     places: np.ndarray
     weights: np.ndarray
-    teach: Callable[[np.ndarray], np.ndarray] | None = None
+    teach: Teach | None = None
+    hints: Hints | None = None
 
     def batch(self, recipe: Recipe, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Draws the batch of a step; it depends on the seed and the step only.
@@ -53,7 +61,7 @@ class TrainingSet:
         Returns:
             ``float32[batch, rows, columns, channels]``, and the targets ``smoking``
             ``float32[batch, 1]`` and ``cells`` ``float32[batch, CELLS, CELLS]``, -1 where one is
-            not known.
+            not known; and ``hints`` where there are any.
         """
         rng = np.random.default_rng([recipe.seed, step])
         drawn = rng.choice(self.places, recipe.batch, p=self.weights)
@@ -63,8 +71,11 @@ class TrainingSet:
         cells = np.nan_to_num(self.views.cells[of_view, drawn].astype(np.float32), nan=-1)
         smoking = smoking + recipe.label_smoothing * (0.5 - smoking)
         if self.teach:
-            smoking += recipe.teacher_weight * (self.teach(features) - smoking)
-        return features, {"smoking": smoking, "cells": cells}
+            smoking += recipe.teacher_weight * (self.teach(features, of_view, drawn) - smoking)
+        targets = {"smoking": smoking, "cells": cells}
+        if self.hints:
+            targets["hints"] = self.hints.of(of_view, drawn)
+        return features, targets
 
 
 @dataclass(frozen=True)
@@ -75,23 +86,37 @@ class Start:
         weights: as in `train.model.build_model`; not used where there are arrays.
         arrays: weights of the whole model, in Keras' order.
         teach: what teachers say, from `teacher`; None without them.
+        hints: what one gives for the places of each view; None without any.
     """
 
     weights: str | Path | None = None
     arrays: Sequence[np.ndarray] | None = None
-    teach: Callable[[np.ndarray], np.ndarray] | None = None
+    teach: Teach | None = None
+    hints: Hints | None = None
 
 
-def teacher(suffixes: Sequence[keras.Model]) -> Callable[[np.ndarray], np.ndarray]:
-    """What several models say together: from features at the cut to P(Smoking) ``float32[n, 1]``.
+def teacher(suffixes: Sequence[keras.Model], said: np.ndarray | None = None) -> Teach:
+    """What several models say together: the average of their logits, scaled by `SHARPNESS`.
 
-    Their logits are averaged and scaled by `SHARPNESS`.
+    Args:
+        suffixes: of cut models.
+        said: what one more model says, of every view and blank, ``float32[views, n]`` logits.
     """
 
-    def teach(features: np.ndarray) -> np.ndarray:
-        scores = [s.predict_on_batch(features)["smoking"] for s in suffixes]
-        logits = [to_logits(keras.ops.convert_to_numpy(score)) for score in scores]
-        mean = SHARPNESS * np.mean(logits, axis=0)
+    heard: dict[tuple[int, int], float] = {}  # a long training asks for every view several times
+
+    def teach(features: np.ndarray, of_view: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        asked = list(zip(of_view.tolist(), drawn.tolist(), strict=True))
+        new = [place for place, view in enumerate(asked) if view not in heard]
+        if new:
+            # In eights: TensorFlow compiles a model for every other number of rows again.
+            rows = features[np.resize(new, -(-len(new) // 8) * 8)]
+            scores = [s.predict_on_batch(rows)["smoking"] for s in suffixes]
+            logits = [to_logits(keras.ops.convert_to_numpy(s)[: len(new), 0]) for s in scores]
+            if said is not None:
+                logits.append(said[of_view[new], drawn[new]])
+            heard.update(zip([asked[i] for i in new], np.mean(logits, axis=0), strict=True))
+        mean = SHARPNESS * np.array([heard[view] for view in asked])[:, None]
         return (1 / (1 + np.exp(-mean))).astype(np.float32)
 
     return teach
@@ -148,6 +173,11 @@ def fit(
         decay_steps=recipe.warmup,
         end_learning_rate=recipe.learning_rate,
     )
+    losses = {"smoking": keras.losses.BinaryCrossentropy(), "cells": cell_loss}
+    loss_weights = {"smoking": 1.0, "cells": recipe.cell_weight}
+    if training.hints:
+        losses["hints"] = hint_loss
+        loss_weights["hints"] = recipe.hint_weight
     suffix.compile(
         optimizer=keras.optimizers.AdamW(
             schedule,
@@ -155,8 +185,8 @@ def fit(
             use_ema=True,
             ema_momentum=recipe.ema_momentum,
         ),
-        loss={"smoking": keras.losses.BinaryCrossentropy(), "cells": cell_loss},
-        loss_weights={"smoking": 1.0, "cells": recipe.cell_weight},
+        loss=losses,
+        loss_weights=loss_weights,
     )
     suffix.optimizer.build(suffix.trainable_variables)
     done = _restore(checkpoint, recipe, suffix)

@@ -37,11 +37,13 @@ class Views:
         cells: whether each cell of the last feature map shows something that is smoked: 1, 0, or
             NaN where that is not known, ``float16[views + 1, n, CELLS, CELLS]``.
         smoking: whether the view does, ``float16[views + 1, n]``.
+        pixels: ``uint8[views + 1, n, size, size, 3]``, RGB, where they are asked for.
     """
 
     features: np.ndarray
     cells: np.ndarray
     smoking: np.ndarray
+    pixels: np.ndarray | None = None
 
 
 def make_views(
@@ -51,6 +53,7 @@ def make_views(
     as_served: np.ndarray,
     companions: np.ndarray,
     recipe: Recipe,
+    keep_pixels: bool = False,
 ) -> Views:
     """Computes the features of all views, or goes on with those of a run that was broken off.
 
@@ -61,6 +64,7 @@ def make_views(
         as_served: the same pictures as the app reads them, ``uint8[n, size, size, 3]``, RGB.
         companions: from `choose_companions`.
         recipe: its seed, views and blanks.
+        keep_pixels: whether what a view looks like is kept beside its features.
     """
     count = len(scenes) + recipe.blanks
     lead = (recipe.views + 1, count)
@@ -68,14 +72,18 @@ def make_views(
     done = int(done_file.read_text()) if done_file.exists() else 0
     mode = "r+" if done else "w+"
 
-    def mapped(name: str, *shape: int) -> np.ndarray:
+    def mapped(name: str, *shape: int, dtype: type = np.float16) -> np.ndarray:
         return np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode, np.float16, None if done else (*lead, *shape)
+            folder / f"{name}.npy", mode, dtype, None if done else (*lead, *shape)
         )
 
     views = Views(
-        mapped("views", *prefix.output.shape[1:]), mapped("cells", CELLS, CELLS), mapped("smoking")
+        mapped("views", *prefix.output.shape[1:]),
+        mapped("cells", CELLS, CELLS),
+        mapped("smoking"),
+        mapped("pixels", *as_served.shape[1:], dtype=np.uint8) if keep_pixels else None,
     )
+    arrays = [a for a in vars(views).values() if a is not None]
     batches = [
         (view, range(start, min(start + _BATCH, count)))
         for view in range(recipe.views + 1)
@@ -96,10 +104,12 @@ def make_views(
             views.features[part] = keras.ops.convert_to_numpy(prefix.predict_on_batch(pixels))
             views.cells[part] = [scene.cells(CELLS) for scene in shown]
             views.smoking[part] = [scene.shows_smoking() for scene in shown]
+            if views.pixels is not None:
+                views.pixels[part] = pixels
             done += 1
             bar.update()
             if done % 50 == 0 or done == len(batches):
-                for array in (views.features, views.cells, views.smoking):
+                for array in arrays:
                     array.flush()
                 with whole_file(done_file) as partial:
                     partial.write_text(str(done))
