@@ -24,7 +24,8 @@ class Recipe:
             all begin as the first teacher.
         batch: pictures a batch.
         warmup: steps in which the learning rate rises, from a twentieth.
-        learning_rate: what it rises to, and stays at.
+        learning_rate: what it rises to, and stays at until it falls.
+        decay: share of the steps, at the end, in which it falls to a twentieth.
         final_learning_rate: the same, of the training on all pictures.
         ema_momentum: of the exponential moving average of the weights that a training ends with:
             0.998 looks back over some 500 steps; 0 takes the last step's.
@@ -58,6 +59,7 @@ class Recipe:
     batch: int = 32
     warmup: int = 250
     learning_rate: float = 1.5e-4
+    decay: float = 0.0
     final_learning_rate: float = 7e-5
     ema_momentum: float = 0.998
     weight_decay: float = 0.02

@@ -138,6 +138,21 @@ def cell_loss(targets, logits):
     return keras.ops.sum(known * losses, axis=(1, 2))
 
 
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of a recipe: it rises, stays, and falls where the recipe says so."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        share = step / max(1, self.recipe.warmup)
+        if self.recipe.decay:
+            left = (self.recipe.steps - step) / (self.recipe.decay * self.recipe.steps)
+            share = keras.ops.minimum(share, left)
+        return self.recipe.learning_rate * (0.05 + 0.95 * keras.ops.clip(share, 0, 1))
+
+
 def fit(
     suffix: keras.Model,
     training: TrainingSet,
@@ -167,12 +182,7 @@ def fit(
         TrainingError: the checkpoint is of another recipe.
     """
     keras.utils.set_random_seed(recipe.seed)
-    # It does not fall at the end: the average of the weights does what that would be for.
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        recipe.learning_rate / 20,
-        decay_steps=recipe.warmup,
-        end_learning_rate=recipe.learning_rate,
-    )
+    schedule = Schedule(recipe)
     losses = {"smoking": keras.losses.BinaryCrossentropy(), "cells": cell_loss}
     loss_weights = {"smoking": 1.0, "cells": recipe.cell_weight}
     if training.hints:
