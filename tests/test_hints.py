@@ -15,7 +15,7 @@ from train.recipe import Recipe
 from train.training import Start, fit
 from train.views import CELLS, Views
 
-PLACES, WIDTH = 1 + CELLS * CELLS, 3
+TOKENS, WIDTH = 1 + CELLS * CELLS, 3
 RECIPE = Recipe(views=2, blanks=2, batch=8, steps=2, warmup=1)
 
 
@@ -27,8 +27,8 @@ def pictures():
     features = rng.normal(size=(3, 10, 56, 56, 24)).astype(np.float16)
     cells = np.zeros((3, 10, CELLS, CELLS), np.float16)
     smoking = np.tile(np.array([1, 0] * 4 + [0, 0], np.float16), (3, 1))
-    tokens = [rng.normal(5, 2, (3, 10, PLACES, WIDTH)).astype(np.float16) for _ in range(2)]
-    tokens[0][:, :, 0] += 30  # the whole picture's numbers are of another size than the places'
+    tokens = [rng.normal(5, 2, (3, 10, TOKENS, WIDTH)).astype(np.float16) for _ in range(2)]
+    tokens[0][:, :, 0] += 30  # the whole picture's numbers are of another size than the cells'
     return examples, Views(features, cells, smoking), tokens
 
 
@@ -38,7 +38,7 @@ def test_hints_of_several_teachers_are_averaged_and_standardized(pictures):
     assert hints.width == WIDTH
     of_view, drawn = np.array([0, 1]), np.array([0, 3])
     given = hints.of(of_view, drawn)
-    assert given.shape == (2, PLACES, WIDTH)
+    assert given.shape == (2, TOKENS, WIDTH)
     first = np.mean([t[0, ::7].astype(np.float32) for t in tokens], axis=0)
     raw = np.mean([t[of_view, drawn].astype(np.float32) for t in tokens], axis=0)
     for part in (slice(0, 1), slice(1, None)):
@@ -46,9 +46,9 @@ def test_hints_of_several_teachers_are_averaged_and_standardized(pictures):
         assert given[:, part] == pytest.approx((raw[:, part] - mean) / deviation, abs=1e-4)
 
 
-def test_the_loss_is_the_mean_of_the_places_and_a_part_of_the_whole():
+def test_the_loss_is_the_mean_of_the_cells_and_a_part_of_the_whole():
     rng = np.random.default_rng(1)
-    targets, given = rng.normal(size=(2, 4, PLACES, WIDTH)).astype(np.float32)
+    targets, given = rng.normal(size=(2, 4, TOKENS, WIDTH)).astype(np.float32)
     squares = (targets - given) ** 2
     expected = squares[:, 1:].mean(axis=(1, 2)) + WHOLE_WEIGHT * squares[:, 0].mean(axis=1)
     loss = keras.ops.convert_to_numpy(hint_loss(targets, given))
@@ -65,8 +65,8 @@ def test_heads_begin_at_what_the_student_can_say_already(pictures):
     features = np.stack(given).reshape(3, 10, CELLS * CELLS, -1)
     # A teacher who says what is a linear function of the student's features.
     loud = np.argsort(features.std(axis=(0, 1, 2)))[-WIDTH:]
-    places = features[..., loud]
-    tokens = np.concatenate([places.mean(axis=2, keepdims=True), places], axis=2)
+    cells = features[..., loud]
+    tokens = np.concatenate([cells.mean(axis=2, keepdims=True), cells], axis=2)
     scale = 1 / tokens.std()
     hints = Hints([(tokens * scale).astype(np.float16)])
     chosen = training_set(examples, views, np.arange(8), RECIPE)
@@ -85,15 +85,18 @@ def test_heads_begin_at_what_the_student_can_say_already(pictures):
 def test_a_student_is_trained_by_hints_and_is_none_the_larger(pictures):
     examples, views, tokens = pictures
     keras.utils.set_random_seed(0)
-    begun = build_model(None).get_weights()
+    start = Start(arrays=build_model(None).get_weights(), hints=Hints(tokens))
     trained = []
-    for hints in (None, Hints(tokens)):
-        start = Start(arrays=begun, hints=hints)
-        model, suffix = train_model(start, examples, views, np.arange(8), RECIPE)
+    for weight in (0.0, 1.0, 1.0):
+        keras.utils.set_random_seed(0)
+        recipe = dataclasses.replace(RECIPE, hint_weight=weight)
+        model, suffix = train_model(start, examples, views, np.arange(8), recipe)
         trained.append(model.get_weights())
-        assert ("hints" in suffix.output) == bool(hints)
-    assert [w.shape for w in trained[0]] == [w.shape for w in trained[1]]
-    assert any((a != b).any() for a, b in zip(*trained, strict=True))
+        assert "hints" in suffix.output
+    without, once, again = trained
+    assert [w.shape for w in once] == [w.shape for w in start.arrays]
+    assert all(map(np.array_equal, once, again))  # the same but for the weight of the hints
+    assert any((a != b).any() for a, b in zip(without, once, strict=True))
 
 
 def test_training_brings_the_student_nearer_to_the_hints(pictures):

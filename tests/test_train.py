@@ -29,11 +29,12 @@ from train.metrics import expected_calibration_error, measure, wilson
 from train.model import build_model, cut_model
 from train.recipe import Recipe
 from train.robustness import CHANGES
-from train.run import Run
+from train.run import Run, _check_disk
 from train.scene import Scene
 from train.teachers import fold_file, folds_of, start_student
 from train.training import (
     SHARPNESS,
+    Schedule,
     Start,
     TrainingError,
     cell_loss,
@@ -555,11 +556,11 @@ def tiny():
     return recipe, examples, pixels, scenes
 
 
-def views_of(tiny, folder):
+def views_of(tiny, folder, keep_pixels=False):
     recipe, _, pixels, scenes = tiny
     folder.mkdir(exist_ok=True)
     prefix, _ = cut_model(build_model(None), recipe.cut)
-    return make_views(folder, prefix, scenes, pixels, companions_of(tiny), recipe)
+    return make_views(folder, prefix, scenes, pixels, companions_of(tiny), recipe, keep_pixels)
 
 
 def companions_of(tiny):
@@ -592,7 +593,7 @@ def test_a_model_that_knows_nothing_begins_at_even_odds_and_at_few_cells(tiny):
 
 
 def arrays(views):
-    return [np.array(a) for a in (views.features, views.cells, views.smoking)]
+    return [np.array(a) for a in (views.features, views.cells, views.smoking, views.pixels)]
 
 
 def test_views_that_were_broken_off_go_on(tiny, tmp_path, monkeypatch):
@@ -600,20 +601,21 @@ def test_views_that_were_broken_off_go_on(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(views, "_BATCH", 9)
     keras.utils.set_random_seed(0)
-    expected = arrays(views_of(tiny, tmp_path / "whole"))
+    expected = arrays(views_of(tiny, tmp_path / "whole", keep_pixels=True))
     assert expected[0].shape == (3, 27, 56, 56, 24)
     assert (expected[0][0] != expected[0][1]).any()
     assert expected[1].shape == (3, 27, 7, 7)
+    assert (expected[3][2, :24] == tiny[2]).all()
     # The last view is the picture as it is.
     assert (expected[2][2] == [*(e.smoking for e in tiny[1]), 0, 0, 0]).all()
     part = tmp_path / "part"
     keras.utils.set_random_seed(0)
-    views_of(tiny, part)
-    for name in ("views", "cells", "smoking"):
+    views_of(tiny, part, keep_pixels=True)
+    for name in ("views", "cells", "smoking", "pixels"):
         np.lib.format.open_memmap(part / f"{name}.npy", "r+")[1:] = 0
     (part / "views.done").write_text("3")  # the first view, in three batches
     keras.utils.set_random_seed(0)
-    for array, again in zip(expected, arrays(views_of(tiny, part)), strict=True):
+    for array, again in zip(expected, arrays(views_of(tiny, part, keep_pixels=True)), strict=True):
         assert np.array_equal(array, again, equal_nan=True)
 
 
@@ -729,6 +731,44 @@ def test_teachers_say_together_what_a_student_learns(tiny, tmp_path):
     share = recipe.teacher_weight
     expected = share * together + (1 - share) * own["smoking"]
     assert taught["smoking"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_teachers_say_of_a_view_is_remembered(tiny, tmp_path):
+    recipe, *_ = tiny
+    features = views_of(tiny, tmp_path / "views").features
+    keras.utils.set_random_seed(0)
+    model = build_model(None)
+    model.layers[-1].set_weights([np.random.default_rng(0).normal(0, 5, (1280, 1)), np.zeros(1)])
+    suffix = cut_model(model, recipe.cut)[1]
+    said = np.random.default_rng(1).normal(size=features.shape[:2])
+    teach = teacher([suffix], said)
+    views = np.array([0, 1, 1, 0, 2, 2, 0, 1, 2, 0, 1]), np.array([3, 1, 3, 0, 7, 3, 9, 9, 0, 3, 4])
+    own = predict_logits(suffix, features[views])
+    assert np.ptp(own) > 0.01
+    expected = 1 / (1 + np.exp(-SHARPNESS * (own + said[views]) / 2))
+    for rows in (slice(0, 5), slice(2, 11), slice(None)):  # more and more of them are known
+        asked = views[0][rows], views[1][rows]
+        given = teach(features[asked].astype(np.float32), *asked)
+        assert given[:, 0] == pytest.approx(expected[rows], abs=1e-5)
+    again = teach(np.zeros((11, 56, 56, 24), np.float32), *views)
+    assert again[:, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    recipe = Recipe(steps=100, warmup=10, decay=0.4, learning_rate=1.0)
+    rates = {step: float(Schedule(recipe)(step)) for step in (0, 5, 10, 60, 80, 100)}
+    assert rates == pytest.approx({0: 0.05, 5: 0.525, 10: 1, 60: 1, 80: 0.525, 100: 0.05})
+    assert float(Schedule(dataclasses.replace(recipe, decay=0.0))(100)) == 1
+    # Where both overlap, the lower counts.
+    short = dataclasses.replace(recipe, steps=12)
+    assert float(Schedule(short)(9)) == pytest.approx(0.05 + 0.95 * 3 / 4.8)
+
+
+def test_a_disk_that_is_too_small_is_found_out_before(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    _check_disk(tmp_path, free // 2)
+    with pytest.raises(TrainingError, match=r"would need .* GB, and .* GB are free there"):
+        _check_disk(tmp_path, 2 * free)
 
 
 def test_the_folds_of_a_teacher_stand_in_for_it(tiny, tmp_path):

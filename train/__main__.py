@@ -83,8 +83,8 @@ from train.recipe import Recipe
     "teachers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="A .keras file of ours, given twice or more: the model begins as the first of them and "
-    "learns what they say together. Only pictures of --unseen are cross-validated, "
+    help="A .keras file of ours, given twice or more, or with --vit: the model begins as the first "
+    "and learns what they say together. Only pictures of --unseen are cross-validated, "
     "which none of them may have been trained on; for a teacher with the files of --keep-folds "
     "beside it, its folds' models count.",
 )
@@ -105,8 +105,8 @@ from train.recipe import Recipe
     type=click.IntRange(0),
     multiple=True,
     help="Train this fold (0, 1 ...) of the cross-validation and stop. Processes on cores of their "
-    "own can so share the work, once one of them has made the views; the same command without "
-    "this goes on from there.",
+    "own can so share the work, once one of them has made the views (with --vit: and the tokens); "
+    "the same command without this goes on from there.",
 )
 @click.option(
     "--set",

@@ -90,10 +90,10 @@ def cut_model(model: keras.Model, cut: str, hints: int = 0) -> tuple[keras.Model
         "cells": keras.layers.Reshape((rows, columns), name="cells")(dense(dropout(features))),
     }
     if hints:
-        places = keras.layers.Reshape((rows * columns, -1))(features)
+        cells = keras.layers.Reshape((rows * columns, -1))(features)
         of_whole = keras.layers.Dense(hints, name="hint_of_whole")(whole[:, None])
-        of_places = keras.layers.Dense(hints, name="hint_of_places")(places)
-        heads["hints"] = keras.layers.Concatenate(axis=1, name="hints")([of_whole, of_places])
+        of_cells = keras.layers.Dense(hints, name="hint_of_cells")(cells)
+        heads["hints"] = keras.layers.Concatenate(axis=1, name="hints")([of_whole, of_cells])
     return prefix, keras.Model(given, heads, name="suffix")
 
 

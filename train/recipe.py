@@ -25,8 +25,9 @@ class Recipe:
         batch: pictures a batch.
         warmup: steps in which the learning rate rises, from a twentieth.
         learning_rate: what it rises to, and stays at until it falls.
-        decay: share of the steps, at the end, in which it falls to a twentieth.
-        final_learning_rate: the same, of the training on all pictures.
+        decay: share of the steps, at the end, in which it falls to a twentieth; in the training on
+            all pictures too.
+        final_learning_rate: as ``learning_rate``, of the training on all pictures.
         ema_momentum: of the exponential moving average of the weights that a training ends with:
             0.998 looks back over some 500 steps; 0 takes the last step's.
         weight_decay: of AdamW.

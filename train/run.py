@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -88,44 +89,16 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
 
     Raises:
         TrainingError: there are too few pictures, the weights or teachers do not fit, the folder
-            holds what is left of another run, or there is no such fold.
+            holds what is left of another run, the disk is too small, or there is no such fold.
     """
     taught = folds_of(run.teachers or ([Path(run.weights)] if is_whole(run.weights) else []))
     if taught is not None:
         run = replace(run, unseen=run.unseen & taught.keys())
     _check(run)
-    examples, as_served = load_pixels(run.examples, SIZE)
-    examples, larger = load_pixels(examples, LARGER, "Reading them larger, for close views")
-    scenes = [
-        Scene.of(picture, example.smoking, run.boxes.get(example.name))
-        for picture, example in zip(larger, examples, strict=True)
-    ]
-    smokers = [scene for scene in scenes if scene.smoking]
-    located = sum(scene.located for scene in smokers)
-    click.echo(f"{located} of {len(smokers)} pictures Smoking have boxes around what is smoked")
-    labels = np.array([e.smoking for e in examples])
-    usable = np.array([e.name not in run.wrong for e in examples])
-    folds = _folds(examples, run, taught)
-    scored = sorted({fold for fold in folds.tolist() if 0 <= fold < run.recipe.scored_folds})
-    if not set(only) <= set(scored):
-        raise TrainingError(f"--fold: this cross-validation has the folds {scored}")
-    folder = out.with_suffix(".training")
-    _claim(folder, run, examples, folds)
     recipe = run.recipe
-    try:
-        prefix, _ = cut_model(build_model((*run.teachers, run.weights)[0]), recipe.cut)
-    except ValueError as error:
-        raise TrainingError(f"The model could not be built: {error}") from None
-    run.start(None)  # what is wrong with the teachers is said before anything takes long
-    if run.vit:
-        from train.vit import load
-
-        load(run.vit, SIZE)
-    companions = choose_companions(folds, labels, usable, recipe)
-    views = make_views(folder, prefix, scenes, as_served, companions, recipe, bool(run.vit))
-    folds[folds >= recipe.scored_folds] = -1  # after the companions, which never leave their fold
-    del scenes, smokers, larger, as_served
-    vit = _vit(run, views, examples, usable, folds, folder)
+    folder = out.with_suffix(".training")
+    pictures = _prepare(run, folder, taught, only)
+    examples, views, vit = pictures.examples, pictures.views, pictures.vit
 
     def start(fold: int | None) -> Start:
         if vit is None:
@@ -138,9 +111,9 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
     validation = CrossValidation(
         start,
         examples,
-        usable,
+        pictures.usable,
         views,
-        folds,
+        pictures.folds,
         final if brief else recipe,
         folder,
     )
@@ -154,17 +127,18 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
         start(None) if brief else replace(start(None), arrays=average),
         examples,
         views,
-        np.flatnonzero(usable),
+        np.flatnonzero(pictures.usable),
         final,
         name="All pictures",
         log=out.with_suffix(".log.csv"),
         checkpoint=folder / "all.checkpoint.npz",
     )
-    tested = usable & (folds >= 0)
+    tested = pictures.usable & (pictures.folds >= 0)
+    labels = np.array([e.smoking for e in examples])
     calibration = calibrate(logits[tested], labels[tested], recipe.false_alarms)
     calibration.apply(model)
     scores_file = out.with_suffix(".csv")
-    write_unseen(scores_file, examples, folds, calibration.scores(logits))
+    write_unseen(scores_file, examples, pictures.folds, calibration.scores(logits))
     save(model, calibration.decision, out)
     if keep_folds:
         _save_folds(folder, out)
@@ -173,19 +147,66 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
 
 
-def _vit(
-    run: Run,
-    views: Views,
-    examples: Sequence[Example],
-    usable: np.ndarray,
-    folds: np.ndarray,
-    folder: Path,
-) -> VitTeacher | None:
-    if run.vit is None:
-        return None
-    from train.vit import VitTeacher
+@dataclass(frozen=True)
+class _Pictures:
+    """What a run is trained and scored on.
 
-    return VitTeacher(run.vit, views, examples, usable, folds, run.recipe, folder)
+    Attributes:
+        examples: the pictures that could be read.
+        usable: which have a label that can be relied on, ``bool[n]``.
+        folds: the fold of each that scores it, ``int[n]``; -1 where none does.
+        views: of them and of the blanks.
+        vit: what a transformer says of these views.
+    """
+
+    examples: Sequence[Example]
+    usable: np.ndarray
+    folds: np.ndarray
+    views: Views
+    vit: VitTeacher | None
+
+
+def _prepare(
+    run: Run, folder: Path, taught: dict[str, int] | None, only: Sequence[int]
+) -> _Pictures:
+    """Reads the pictures and makes their views; what can be wrong is found out before that."""
+    recipe = run.recipe
+    try:
+        prefix, _ = cut_model(build_model((*run.teachers, run.weights)[0]), recipe.cut)
+    except ValueError as error:
+        raise TrainingError(f"The model could not be built: {error}") from None
+    run.start(None)  # loads all teachers
+    if run.vit:
+        from train.dinov2 import load
+        from train.vit import VitTeacher, make_tokens, vit_bytes
+
+        front, _ = load(run.vit, SIZE)
+    examples, as_served = load_pixels(run.examples, SIZE)
+    examples, larger = load_pixels(examples, LARGER, "Reading them larger, for close views")
+    scenes = [
+        Scene.of(picture, example.smoking, run.boxes.get(example.name))
+        for picture, example in zip(larger, examples, strict=True)
+    ]
+    smokers = [scene for scene in scenes if scene.smoking]
+    located = sum(scene.located for scene in smokers)
+    click.echo(f"{located} of {len(smokers)} pictures Smoking have boxes around what is smoked")
+    folds = _folds(examples, run, taught)
+    scored = sorted({fold for fold in folds.tolist() if 0 <= fold < recipe.scored_folds})
+    if not set(only) <= set(scored):
+        raise TrainingError(f"--fold: this cross-validation has the folds {scored}")
+    _claim(folder, run, examples, folds)
+    size = 2 * math.prod(prefix.output.shape[1:]) + (vit_bytes(SIZE, len(scored)) if run.vit else 0)
+    _check_disk(folder, (recipe.views + 1) * (len(examples) + recipe.blanks) * size)
+    labels = np.array([e.smoking for e in examples])
+    usable = np.array([e.name not in run.wrong for e in examples])
+    companions = choose_companions(folds, labels, usable, recipe)
+    views = make_views(folder, prefix, scenes, as_served, companions, recipe, bool(run.vit))
+    folds[folds >= recipe.scored_folds] = -1  # after the companions, which never leave their fold
+    vit = None
+    if run.vit:
+        tokens = make_tokens(folder, front, views)
+        vit = VitTeacher(run.vit, tokens, examples, usable, folds, recipe, folder)
+    return _Pictures(examples, usable, folds, views, vit)
 
 
 def _check(run: Run) -> None:
@@ -241,6 +262,22 @@ def _claim(folder: Path, run: Run, examples: Sequence[Example], folds: np.ndarra
             "begin anew, or go on with its own command"
         )
     file.write_text(identity)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    """Makes sure that a run's files fit: mapped ones end the process where a disk is full.
+
+    Args:
+        folder: of the run; what is in it already is part of what is needed.
+        needed: in bytes.
+    """
+    there = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+    free = shutil.disk_usage(folder).free
+    if needed - there > free:
+        raise TrainingError(
+            f"{folder} would need {(needed - there) / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            "free there; --out on another disk, or fewer views (--set views=8)"
+        )
 
 
 def _digest(weights: str) -> str:

@@ -46,7 +46,7 @@ class TrainingSet:
         places: which of the pictures and blanks are trained on, ``int[m]``.
         weights: how probable it is that each of ``places`` is drawn, ``float[m]``, summing to 1.
         teach: what teachers say, from `teacher`; None without them.
-        hints: what one gives for the places of each view; None without any.
+        hints: what a transformer gives for the cells of each view; None without one.
     """
 
     views: Views
@@ -86,7 +86,7 @@ class Start:
         weights: as in `train.model.build_model`; not used where there are arrays.
         arrays: weights of the whole model, in Keras' order.
         teach: what teachers say, from `teacher`; None without them.
-        hints: what one gives for the places of each view; None without any.
+        hints: what a transformer gives for the cells of each view; None without one.
     """
 
     weights: str | Path | None = None
@@ -100,7 +100,7 @@ def teacher(suffixes: Sequence[keras.Model], said: np.ndarray | None = None) -> 
 
     Args:
         suffixes: of cut models.
-        said: what one more model says, of every view and blank, ``float32[views, n]`` logits.
+        said: logits of one more model, ``float32[views or more, n]``, blanks too.
     """
 
     heard: dict[tuple[int, int], float] = {}  # a long training asks for every view several times

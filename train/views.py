@@ -7,7 +7,7 @@ is kept beside it: a view may leave out the smoker of its picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +46,54 @@ class Views:
     pixels: np.ndarray | None = None
 
 
+class Filling:
+    """Arrays in files, of all views and pictures, that are filled batch by batch.
+
+    A run that was broken off goes on with them. Not for two processes at once.
+
+    Attributes:
+        rest: what is still to be filled: which view, and which of its pictures.
+    """
+
+    def __init__(self, done_file: Path, views: int, count: int, batch: int) -> None:
+        """Begins, or goes on.
+
+        Args:
+            done_file: where it is written how many batches are done.
+            views: how many there are.
+            count: of pictures and blanks.
+            batch: how many of them are filled at once.
+        """
+        self._file = done_file
+        self._shape = views, count
+        self._done = int(done_file.read_text()) if done_file.exists() else 0
+        self._arrays: list[np.ndarray] = []
+        starts = range(0, count, batch)
+        everything = [(v, slice(s, min(s + batch, count))) for v in range(views) for s in starts]
+        self._total = len(everything)
+        self.rest = everything[self._done :]
+
+    def array(self, file: Path, *shape: int, dtype: type = np.float16) -> np.ndarray:
+        """One of the arrays, ``dtype[views, count, *shape]``, mapped from a file."""
+        given = ("r+", dtype) if self._done else ("w+", dtype, (*self._shape, *shape))
+        self._arrays.append(np.lib.format.open_memmap(file, *given))
+        return self._arrays[-1]
+
+    def batches(self, name: str) -> Iterator[tuple[int, slice]]:
+        """Gives each of `rest`, with a progress bar; one is done when the next is asked for."""
+        bar = tqdm(total=self._total, initial=self._done, desc=name, unit="batch", disable=None)
+        with bar:
+            for batch in self.rest:
+                yield batch
+                self._done += 1
+                bar.update()
+                if self._done % 50 == 0 or self._done == self._total:
+                    for array in self._arrays:
+                        array.flush()
+                    with whole_file(self._file) as partial:
+                        partial.write_text(str(self._done))
+
+
 def make_views(
     folder: Path,
     prefix: keras.Model,
@@ -67,52 +115,30 @@ def make_views(
         keep_pixels: whether what a view looks like is kept beside its features.
     """
     count = len(scenes) + recipe.blanks
-    lead = (recipe.views + 1, count)
-    done_file = folder / "views.done"
-    done = int(done_file.read_text()) if done_file.exists() else 0
-    mode = "r+" if done else "w+"
-
-    def mapped(name: str, *shape: int, dtype: type = np.float16) -> np.ndarray:
-        return np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode, dtype, None if done else (*lead, *shape)
-        )
-
+    filling = Filling(folder / "views.done", recipe.views + 1, count, _BATCH)
     views = Views(
-        mapped("views", *prefix.output.shape[1:]),
-        mapped("cells", CELLS, CELLS),
-        mapped("smoking"),
-        mapped("pixels", *as_served.shape[1:], dtype=np.uint8) if keep_pixels else None,
+        filling.array(folder / "views.npy", *prefix.output.shape[1:]),
+        filling.array(folder / "cells.npy", CELLS, CELLS),
+        filling.array(folder / "smoking.npy"),
+        filling.array(folder / "pixels.npy", *as_served.shape[1:], dtype=np.uint8)
+        if keep_pixels
+        else None,
     )
-    arrays = [a for a in vars(views).values() if a is not None]
-    batches = [
-        (view, range(start, min(start + _BATCH, count)))
-        for view in range(recipe.views + 1)
-        for start in range(0, count, _BATCH)
-    ]
-    bar = tqdm(total=len(batches), initial=done, desc="Views", unit="batch", disable=None)
-    with ThreadPoolExecutor(2) as pool, bar:
+    with ThreadPoolExecutor(2) as pool:
 
-        def render(work: tuple[int, range]) -> list[Scene]:
-            view, places = work
+        def render(work: tuple[int, slice]) -> list[Scene]:
+            view, part = work
+            places = range(part.start, part.stop)
             return [_render(p, view, scenes, as_served, companions, recipe) for p in places]
 
-        for (view, places), shown in zip(
-            batches[done:], map_ahead(pool, render, batches[done:], ahead=4), strict=True
-        ):
-            part = view, slice(places.start, places.stop)
+        rendered = map_ahead(pool, render, filling.rest, ahead=4)
+        for place, shown in zip(filling.batches("Views"), rendered, strict=True):
             pixels = np.stack([scene.pixels for scene in shown]).astype(np.float32)
-            views.features[part] = keras.ops.convert_to_numpy(prefix.predict_on_batch(pixels))
-            views.cells[part] = [scene.cells(CELLS) for scene in shown]
-            views.smoking[part] = [scene.shows_smoking() for scene in shown]
+            views.features[place] = keras.ops.convert_to_numpy(prefix.predict_on_batch(pixels))
+            views.cells[place] = [scene.cells(CELLS) for scene in shown]
+            views.smoking[place] = [scene.shows_smoking() for scene in shown]
             if views.pixels is not None:
-                views.pixels[part] = pixels
-            done += 1
-            bar.update()
-            if done % 50 == 0 or done == len(batches):
-                for array in arrays:
-                    array.flush()
-                with whole_file(done_file) as partial:
-                    partial.write_text(str(done))
+                views.pixels[place] = pixels
     return views
 
 
