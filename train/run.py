@@ -171,6 +171,10 @@ def _prepare(
 ) -> _Pictures:
     """Reads the pictures and makes their views; what can be wrong is found out before that."""
     recipe = run.recipe
+    given = _folds(run.examples, run, taught).tolist()
+    scored = sorted({fold for fold in given if 0 <= fold < recipe.scored_folds})
+    if not set(only) <= set(scored):
+        raise TrainingError(f"--fold: this cross-validation has the folds {scored}")
     try:
         prefix, _ = cut_model(build_model((*run.teachers, run.weights)[0]), recipe.cut)
     except ValueError as error:
@@ -191,9 +195,6 @@ def _prepare(
     located = sum(scene.located for scene in smokers)
     click.echo(f"{located} of {len(smokers)} pictures Smoking have boxes around what is smoked")
     folds = _folds(examples, run, taught)
-    scored = sorted({fold for fold in folds.tolist() if 0 <= fold < recipe.scored_folds})
-    if not set(only) <= set(scored):
-        raise TrainingError(f"--fold: this cross-validation has the folds {scored}")
     _claim(folder, run, examples, folds)
     size = 2 * math.prod(prefix.output.shape[1:]) + (vit_bytes(SIZE, len(scored)) if run.vit else 0)
     _check_disk(folder, (recipe.views + 1) * (len(examples) + recipe.blanks) * size)
