@@ -18,7 +18,7 @@ from train.unseen import read_unseen
 EVALUATION = ROOT / "models" / "evaluation" / "evaluation.json"
 UNSEEN = SHIPPED_KERAS.with_suffix(".csv")
 FILM_ALARMS = 0.19
-"""18 % with this model; 44 % with 1.1.0."""
+"""18.75 % with this model; 18 % with 1.2.0, 44 % with 1.1.0."""
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def figures(testing, classifier):
 
 def test_the_floor_on_the_smoker_testing_pictures(figures):
     assert figures["pictures"] == 224
-    assert figures["accuracy"] >= 0.9498
-    assert figures["roc_auc"] >= 0.982
-    assert figures["calibration_error"] <= 0.049
+    assert figures["accuracy"] >= 0.9676
+    assert figures["roc_auc"] >= 0.985
+    assert figures["calibration_error"] <= 0.04
 
 
 def test_the_committed_evaluation_is_of_this_model(report, figures, classifier):
