@@ -49,7 +49,7 @@ def figures(testing, classifier):
 
 def test_the_floor_on_the_smoker_testing_pictures(figures):
     assert figures["pictures"] == 224
-    assert figures["accuracy"] >= 0.9676
+    assert figures["accuracy"] >= 0.9678
     assert figures["roc_auc"] >= 0.985
     assert figures["calibration_error"] <= 0.04
 
