@@ -124,7 +124,7 @@ def test_what_lasts_is_known_so_far():
 
 def test_the_rule_comes_from_the_model():
     assert Rule.of(Decision(threshold=0.5)) == Rule(begin=0.6, end=0.4)
-    assert Rule.of(Decision(threshold=0.5, uncertain=(0.3, 0.8))) == Rule(begin=0.8, end=0.3)
+    assert Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.8))) == Rule(begin=0.8, end=0.4)
     for threshold in (0.0, 0.01, 0.99, 1.0):
         rule = Rule.of(Decision(threshold=threshold))
         assert rule.end <= threshold <= rule.begin

@@ -49,16 +49,20 @@ class Rule:
 
     @classmethod
     def of(cls, decision: Decision) -> Rule:
-        """The rule for a model: around its band of uncertain scores, else around its threshold.
+        """The rule for a model: from what its scores mean, and where they are uncertain.
 
-        >>> Rule.of(Decision(threshold=0.5)).begin
-        0.6
+        An event begins above the band of uncertain scores. It does not wait for the lower end of
+        that band to end: that is where a single picture can be taken at its word, and an event
+        ends by what seconds of pictures say together.
+
+        >>> rule = Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.8)))
+        >>> rule.begin, rule.end
+        (0.8, 0.4)
         """
-        if decision.uncertain is not None:
-            return cls(begin=decision.uncertain[1], end=decision.uncertain[0])
         yes, no = decision.threshold, 1 - decision.threshold
         # Odds half as high again as at the threshold, and as much lower: 0.6 and 0.4 around 0.5.
-        return cls(begin=1.5 * yes / (1.5 * yes + no), end=yes / (yes + 1.5 * no))
+        begin, end = 1.5 * yes / (1.5 * yes + no), yes / (yes + 1.5 * no)
+        return cls(begin if decision.uncertain is None else decision.uncertain[1], end)
 
     def for_rate(self, fps: float | None) -> Rule:
         """The rule where at most so many scores come a second: they are no gap.
