@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Sets up what is needed on first use, then runs it.
 
-    python3 run.py scan samples/      the edge app: classify, scan, live, web, info, space
+    python3 run.py scan samples/      the edge app: classify, scan, export, live, web, info, space
     python3 run.py test               the tests
-    python3 run.py train --help       training; likewise: evaluate, convert, bench
+    python3 run.py train --help       training; likewise: evaluate, shortcuts, convert, bench
 
 The app gets the environment .venv, the rest gets .venv-dev. Needs Python 3.10 or newer with venv.
 """
@@ -23,6 +23,7 @@ DEV_COMMANDS = {
     "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
     "train": ["train"],
     "evaluate": ["train.evaluate"],
+    "shortcuts": ["train.shortcuts"],
     "convert": ["convert"],
     "bench": ["edge_app", "bench"],
 }
@@ -44,15 +45,23 @@ def main():
         python = prepare(ROOT / ".venv-dev", files, install=[DEV, *more])
         arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
     else:
-        files = [EDGE]
-        if not {"-h", "--help"} & set(arguments):
-            files += [WEB] if arguments[0] in ("web", "space") else []
-            files += [LIVE] if any(a.split("=")[0] == "--mqtt" for a in arguments) else []
-            files += [WATCH] if "--watch" in arguments else []
-            files += [RAY] if {"ray", "--engine=ray"} & set(arguments) else []
+        files = [EDGE, *extras(arguments)]
         python = prepare(ROOT / ".venv", files, install=files)
         arguments = ["edge_app", *arguments]
     start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])
+
+
+def extras(arguments):
+    """The requirements files of what a command of the app is asked for beyond the edge set."""
+    if {"-h", "--help"} & set(arguments):
+        return []
+    command, options = arguments[0], {a.split("=")[0] for a in arguments}
+    with_mqtt = "--mqtt" in options or (command == "live" and os.environ.get("SMOKING_LIVE_MQTT"))
+    of_ray = {"ray", "--engine=ray"} & set(arguments) or (
+        command == "export" and any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
+    )
+    wanted = {WEB: command in ("web", "space"), LIVE: with_mqtt, WATCH: "--watch" in options}
+    return [file for file, asked in {**wanted, RAY: of_ray}.items() if asked]
 
 
 def prepare(environment, files, install):

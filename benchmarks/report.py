@@ -1,7 +1,7 @@
 """The HTML report of many pictures: how large it is, and how soon a browser has it ready.
 
     python -m benchmarks.report 10000
-    python -m benchmarks.report 600 --screenshot docs/scan_report.png
+    python -m benchmarks.report 480 --screenshot docs/scan_report.png
 
 The pictures are 640 x 480 pixels: crops of the samples, mirrored and in other light, so that no two
 of the distinct ones are alike and the model gives them different scores. Needs Chromium and

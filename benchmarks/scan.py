@@ -218,7 +218,7 @@ def ray_table(folder: Path) -> None:
     print()
 
 
-@click.command(epilog="Example: python -m edge_app bench scan --ray")
+@click.command(epilog="Example: python3 run.py bench scan --ray")
 @click.option("--large", default=120, show_default=True, help="Pictures of 12 megapixels.")
 @click.option("--small", default=2000, show_default=True, help="Pictures of 250 x 250 pixels.")
 @click.option("--ray", "with_ray", is_flag=True, help="Also Ray with one and with two workers.")

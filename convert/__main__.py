@@ -20,7 +20,7 @@ FORMATS = ("int8", "float16", "float32", "dynamic")
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python -m convert model.keras --calibration pictures --out model.tflite",
+    epilog="Example: python3 run.py convert model.keras --calibration pictures --out model.tflite",
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -166,4 +166,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 run.py convert")

@@ -152,7 +152,7 @@ def to_table(proofs: Sequence[FileProof]) -> str:
     rows = []
     for proof in proofs:
         one, two = proof.latency_ms[1], proof.latency_ms[2]
-        for name, part in (("calibration", proof.calibration), ("unseen", proof.unseen)):
+        for name, part in (("calibration", proof.calibration), ("held out", proof.unseen)):
             rows.append(
                 f"| {proof.format:<7} | {proof.size / 1e6:>4.2f} | {part.pictures:>4} {name:<11} "
                 f"| {part.flips:>11} | {part.mean_difference:>10.4f} | {part.max_difference:>7.4f} "

@@ -131,7 +131,7 @@ class Classifier:
             raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
         except MetadataError as error:
             raise ModelError(
-                f"{path}: {error}; make a model with: python -m convert MODEL.keras"
+                f"{path}: {error}; make a model with: python3 run.py convert MODEL.keras"
             ) from None
         except RuntimeMissingError:
             raise

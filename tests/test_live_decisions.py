@@ -123,8 +123,19 @@ def test_what_lasts_is_known_so_far():
 
 
 def test_the_rule_comes_from_the_model():
-    assert Rule.of(Decision(threshold=0.5)) == Rule(begin=0.6, end=0.4)
-    assert Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.8))) == Rule(begin=0.8, end=0.4)
+    assert Rule.of(Decision(threshold=0.5)) == Rule(begin=0.5, end=0.4, maybe=0.4)
+    uncertain = Decision(threshold=0.5, uncertain=(0.1, 0.8))
+    assert Rule.of(uncertain) == Rule(begin=0.5, end=0.4, maybe=0.1)
+    sensitive = Rule.of(uncertain.with_threshold(0.2))
+    assert (sensitive.begin, sensitive.end, sensitive.maybe) == pytest.approx((0.2, 1 / 7, 0.1))
+    assert Rule.of(uncertain.with_threshold(0.05)).maybe < 0.05  # and the band is another's
+
+
+def test_a_steady_score_is_called_in_time_what_it_is_called_in_a_picture():
+    decision = Decision(threshold=0.5, uncertain=(0.1, 0.5))
+    for score, state in ((0.05, "clear"), (0.15, "maybe"), (0.45, "maybe"), (0.5, "smoking")):
+        _, detector = run(lambda _, score=score: score, 10, seconds=3, rule=Rule.of(decision))
+        assert detector.state == state, score
     for threshold in (0.0, 0.01, 0.99, 1.0):
         rule = Rule.of(Decision(threshold=threshold))
         assert rule.end <= threshold <= rule.begin

@@ -38,7 +38,7 @@ def test_a_report_is_json_and_a_table(tmp_path):
     assert json.loads(data.read_text())["files"][0]["unseen"]["accuracy"] == 0.875
     row = to_table([proof]).splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        *("int8", "2.75", "8 unseen", "1", "0.0100", "0.1000", "75.0%", "87.5%", "3.2", "2.5")
+        *("int8", "2.75", "8 held out", "1", "0.0100", "0.1000", "75.0%", "87.5%", "3.2", "2.5")
     ]
     assert row in text.read_text()
 

@@ -71,6 +71,20 @@ def test_web_installs_its_own_requirements_when_first_asked_for(project, command
     assert "Setting up" not in run(project, "info").stdout
 
 
+def test_results_of_ray_and_mqtt_bring_their_own_requirements(project, tmp_path, monkeypatch):
+    for name in ("live", "ray"):
+        (project / f"requirements-{name}.txt").write_text("")
+    results = tmp_path / "results"
+    results.mkdir()
+    assert "requirements-ray.txt" not in run(project, "export", results).stdout
+    (results / "0.parquet").touch()
+    assert "requirements-ray.txt" in run(project, "export", results).stdout
+    assert "Setting up" not in run(project, "export", "s3://bucket/results").stdout
+    assert "requirements-live.txt" not in run(project, "live").stdout
+    monkeypatch.setenv("SMOKING_LIVE_MQTT", "mqtt://localhost/hall")
+    assert "requirements-live.txt" in run(project, "live").stdout
+
+
 def test_a_transformer_that_teaches_brings_its_own_requirements(project):
     (project / "train").mkdir()
     shutil.copy(project / "edge_app" / "__main__.py", project / "train")

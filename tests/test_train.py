@@ -411,13 +411,19 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert not model.exists()
     with np.load(left / "fold1.npz") as saved:
         arrays = dict(saved)
-    bias = f"arr_{len(arrays) - 2}"
-    arrays[bias] += 1  # to see that it is not trained again
+    kernel, bias = (arrays[f"arr_{len(arrays) - place}"] for place in (3, 2))
+    bias += 1  # to see that it is not trained again
     np.savez(left / "fold1.npz", **arrays)
     trained = run_module(*command, "--keep-folds")
     assert trained.returncode == 0, trained.stderr
     fold = keras.models.load_model(fold_file(model, 1), compile=False)
-    assert fold.get_weights()[-1] == pytest.approx(arrays[bias])
+    kernel_there, bias_there = fold.get_weights()[-2:]
+    slope = np.median(kernel_there / kernel)
+    assert kernel_there == pytest.approx(slope * kernel)
+    # On the scale of the last model, which it stands in for: as the scores of the .csv file are.
+    scores = np.sort([p.score for p in read_unseen(model.with_suffix(".csv")) if p.fold == 1])
+    calibrated = slope * (np.sort(arrays["logits"]) - bias) + bias_there
+    assert scores == pytest.approx(1 / (1 + np.exp(-calibrated)), abs=1e-5)
     assert "32 pictures Smoking, 32 NotSmoking" in trained.stdout
     assert model.stat().st_size < 12e6
     assert not left.exists()
@@ -436,9 +442,9 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
     assert Classifier(integer).info.decision.chosen == decision["chosen"]
 
     for path in (model, integer):
-        out = tmp_path / path.suffix[1:] / "evaluation"
+        out = path.with_name(f"{path.stem}_{path.suffix[1:]}_evaluation")  # one each by itself
         measured = run_module(
-            *("train.evaluate", path, dataset, "--out", out, "--robustness"),
+            *("train.evaluate", path, dataset, "--robustness"),
             *("--unseen", model.with_suffix(".csv"), "--wrong-labels", wrong, "--keras", model),
         )
         assert measured.returncode == 0, measured.stderr
@@ -449,10 +455,10 @@ def test_train_convert_and_evaluate_in_one_line(dataset, tmp_path):
         assert len(crossed["accuracy_by_fold"]) == 2
         assert report["robustness"].keys() == {"as they are", *CHANGES}
         assert report["against_keras"]["pictures"] == 32
-        document = (out.parent / "EVALUATION.md").read_text()
+        document = out.with_name(f"{out.name.upper()}.md").read_text()
         for plot in ("confusion_matrix", "scores", "curves", "reliability"):
             assert (out / "halves_unseen" / f"{plot}.png").stat().st_size > 5000
-            assert f"(evaluation/halves_unseen/{plot}.png)" in document
+            assert f"({out.name}/halves_unseen/{plot}.png)" in document
 
     # Going on from a model that has seen all but fourteen pictures of each class.
     names = {f"halves/{group}/{i}.png" for group in ("Smoking", "NotSmoking") for i in range(14)}

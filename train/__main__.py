@@ -28,7 +28,7 @@ from train.recipe import Recipe
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python -m train --data smoker --data stanford40 --out smoking.keras",
+    epilog="Example: python3 run.py train --data smoker --data stanford40 --out smoking.keras",
 )
 @click.option(
     "--data",
@@ -174,7 +174,7 @@ def main(
             raise click.UsageError(str(error)) from None
         if only:
             return
-    click.echo(f"Evaluate it with: python -m train.evaluate {out} {' '.join(map(str, folders))}")
+    click.echo(f"Evaluate it with: python3 run.py evaluate {out} {' '.join(map(str, folders))}")
 
 
 def _names(file: Path | None, option: str) -> set[str]:
@@ -210,4 +210,4 @@ def _change(recipe: Recipe, changes: tuple[str, ...]) -> Recipe:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 run.py train")

@@ -37,7 +37,7 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python -m train.evaluate models/smoking_mobilenetv2_int8.tflite smoker",
+    epilog="Example: python3 run.py evaluate models/smoking_mobilenetv2_int8.tflite smoker",
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -72,8 +72,8 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A folder for evaluation.json and the plots; the report is EVALUATION.md beside it.  "
-    "[default: MODEL's name + _evaluation]",
+    help="A folder for evaluation.json and the plots. The report lies beside it, with its name in "
+    "capitals: evaluation and EVALUATION.md.  [default: MODEL's name and format + _evaluation]",
 )
 def main(
     model: Path,
@@ -90,7 +90,7 @@ def main(
 
     A .keras model is given pixels from 0 to 255, so its preprocessing has to be inside its graph.
 
-    Prints a table, and writes evaluation.json, plots, and EVALUATION.md.
+    Prints a table, and writes evaluation.json, plots, and a report that shows them.
     """
     try:
         examples = [example for folder in data for example in find_examples(folder)]
@@ -133,11 +133,11 @@ def main(
 
     for name, part in measured.items():
         report["datasets"][name]["worst_mistakes"] = _worst(part, threshold)
-    out = out or model.with_name(f"{model.stem}_evaluation")
+    out = out or model.with_name(f"{model.stem}_{model.suffix[1:]}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     _write_plots(report, measured, out)
-    document = out.parent / "EVALUATION.md"
+    document = out.with_name(f"{out.name.upper()}.md")
     document.write_text(to_markdown(report, out.name))
     _print_table(report["datasets"])
     click.echo(f"Wrote {out}{os.sep}evaluation.json and plots, and {document}.")
@@ -292,4 +292,4 @@ def _print_table(results: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 run.py evaluate")

@@ -1,4 +1,4 @@
-"""The evaluation of a model, for people: EVALUATION.md."""
+"""The evaluation of a model, for people, as Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def to_markdown(report: dict, plots: str) -> str:
         f"SHA-256 `{report['sha256']}`, threshold {report['threshold']:g}, "
         f"{report['split']} pictures. Written by `python -m train.evaluate`; brackets are 95 % "
         "intervals (Wilson's for shares, bootstrap for areas). *Cross-validated*: each picture was "
-        "scored by a model that was trained without its part of the data.",
+        "scored, in float, by a model that was trained without its part of the data.",
         _figures(report["datasets"]),
     ]
     if "robustness" in report:

@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from train.boxes import Boxes
-from train.calibration import calibrate
+from train.calibration import Calibration, calibrate
 from train.crossvalidation import CrossValidation, read_fold, train_model
 from train.data import Example, assign_folds, load_pixels
 from train.model import SIZE, build_model, cut_model, is_whole
@@ -141,7 +141,7 @@ def train(run: Run, out: Path, keep_folds: bool, only: Sequence[int] = ()) -> No
     write_unseen(scores_file, examples, pictures.folds, calibration.scores(logits))
     save(model, calibration.decision, out)
     if keep_folds:
-        _save_folds(folder, out)
+        _save_folds(folder, calibration, out)
     shutil.rmtree(folder)
     click.echo(f"Wrote {out}. Decision: {calibration.decision.chosen}.")
     click.echo(f"Wrote {scores_file}: what cross-validation said of each picture.")
@@ -286,9 +286,14 @@ def _digest(weights: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else weights
 
 
-def _save_folds(folder: Path, out: Path) -> None:
+def _save_folds(folder: Path, calibration: Calibration, out: Path) -> None:
+    """Writes the folds' models, on the scale of the last one: they stand in for it as teachers."""
     for kept in folder.glob("fold*.npz"):
+        fold = kept.stem.removeprefix("fold")
+        if not fold.isdecimal():  # a checkpoint
+            continue
         model = build_model(None)
         weights, _ = read_fold(kept)
         model.set_weights(weights)
-        model.save(fold_file(out, int(kept.stem.removeprefix("fold"))))
+        calibration.apply(model)
+        model.save(fold_file(out, int(fold)))

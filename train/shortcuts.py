@@ -70,7 +70,7 @@ def paint_over(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python -m train.shortcuts smoking.keras smoker stanford40 "
+    epilog="Example: python3 run.py shortcuts smoking.keras smoker stanford40 "
     "--unseen smoking.csv --boxes train/boxes.csv",
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -185,4 +185,4 @@ def _scores(
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 run.py shortcuts")

@@ -19,7 +19,10 @@ from edge_app.cli.space import space
 from edge_app.cli.web import web
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="For models of your own, python3 run.py also has: train, evaluate, shortcuts, convert.",
+)
 @click.version_option(__version__)
 def main() -> None:
     """Is the person in this picture smoking?

@@ -27,7 +27,7 @@ class _Benchmarks(click.Group):
 
 @click.group(
     cls=_Benchmarks,
-    epilog="Example: python -m edge_app bench scan",
+    epilog="Example: python3 run.py bench scan",
 )
 def bench() -> None:
     """Measures scanning or live classification on this machine, as ratios within one run."""

@@ -14,7 +14,7 @@ from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
 
 
-@click.command(epilog="Example: python -m edge_app classify picture.jpg folder --format jsonl")
+@click.command(epilog="Example: python3 run.py classify picture.jpg folder --format jsonl")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True

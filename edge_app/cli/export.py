@@ -16,9 +16,7 @@ from edge_app.files import whole_file
 _REPORT_LIMIT = 10_000
 
 
-@click.command(
-    epilog="Example: python -m edge_app export smoking.db --format html --out report.html"
-)
+@click.command(epilog="Example: python3 run.py export smoking.db --format html --out report.html")
 @click.argument("result")
 @click.option(
     "--format",

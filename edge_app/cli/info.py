@@ -10,7 +10,7 @@ from edge_app import __version__
 from edge_app.cli.options import load_classifier, model_options
 
 
-@click.command(epilog="Example: python -m edge_app info")
+@click.command(epilog="Example: python3 run.py info")
 @model_options
 def info(model: Path, threshold: float | None) -> None:
     """Says what model this is, and what runs it."""

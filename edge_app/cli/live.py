@@ -46,7 +46,7 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 
 @click.command(
     context_settings={"auto_envvar_prefix": "SMOKING_LIVE"},
-    epilog="Example: python -m edge_app live --source 0 --events events.jsonl",
+    epilog="Example: python3 run.py live --source 0 --events events.jsonl",
 )
 @click.option(
     "--source",

@@ -28,7 +28,7 @@ def model_options(command: Callable) -> Callable:
             "--model",
             type=click.Path(path_type=Path),
             default=DEFAULT_MODEL,
-            help="A .tflite file as python -m convert writes it.  [default: the shipped one]",
+            help="A .tflite file as python3 run.py convert writes it.  [default: the shipped one]",
         ),
     ):
         command = option(command)

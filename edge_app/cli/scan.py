@@ -30,7 +30,7 @@ class _Source(click.Path):
         return value if is_remote(value) else super().convert(value, param, ctx)
 
 
-@click.command(epilog="Example: python -m edge_app scan ~/Pictures --db smoking.db")
+@click.command(epilog="Example: python3 run.py scan ~/Pictures --db smoking.db")
 @click.argument(
     "folders",
     metavar="DIR...",

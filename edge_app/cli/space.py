@@ -10,7 +10,7 @@ import click
 from edge_app.classifier import DEFAULT_MODEL, ModelError
 
 
-@click.command(epilog="Example: python -m edge_app space build/space --push user/name")
+@click.command(epilog="Example: python3 run.py space build/space --push user/name")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--model",

@@ -9,7 +9,7 @@ import click
 from edge_app.cli.options import load_classifier, model_options
 
 
-@click.command(epilog="Example: python -m edge_app web --port 7860")
+@click.command(epilog="Example: python3 run.py web --port 7860")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
 @click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True)
 @click.option(

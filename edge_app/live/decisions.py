@@ -25,6 +25,7 @@ class Rule:
             ``begin_seconds``; in [0, 1].
         end: it ends once the smoothed score has been below this for ``end_seconds``; at most
             ``begin``.
+        maybe: outside events, scores are clear below this; at most ``end``, its default.
         smoothing_seconds: time constant of the smoothing: after a step from 0 to 1 the smoothed
             score passes 0.63 after this time.
         begin_seconds: shortest time above ``begin`` that counts.
@@ -35,6 +36,7 @@ class Rule:
 
     begin: float = 0.6
     end: float = 0.4
+    maybe: float | None = None
     smoothing_seconds: float = 0.5
     begin_seconds: float = 0.5
     end_seconds: float = 2.0
@@ -43,26 +45,31 @@ class Rule:
     def __post_init__(self) -> None:
         if not 0 <= self.end <= self.begin <= 1:
             raise ValueError(f"expected 0 <= end <= begin <= 1, got {self.end} and {self.begin}")
+        if self.maybe is None:
+            object.__setattr__(self, "maybe", self.end)
+        if not 0 <= self.maybe <= self.end:
+            raise ValueError(f"expected 0 <= maybe <= end, got {self.maybe} and {self.end}")
         for name in ("smoothing_seconds", "begin_seconds", "end_seconds", "gap_seconds"):
             if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
                 raise ValueError(f"expected {name} of 0 or more, got {getattr(self, name)}")
 
     @classmethod
     def of(cls, decision: Decision) -> Rule:
-        """The rule for a model: from what its scores mean, and where they are uncertain.
+        """The rule for a model: an event begins at its threshold, or the user's own.
 
-        An event begins above the band of uncertain scores. It does not wait for the lower end of
-        that band to end: that is where a single picture can be taken at its word, and an event
-        ends by what seconds of pictures say together.
+        It ends where the odds are two thirds of those at the threshold, or lower: 0.4 for 0.5. The
+        band of uncertain scores, where a single picture cannot be taken at its word, has no part in
+        that: an event is what seconds of pictures say together. But outside events a score in it is
+        not called clear.
 
-        >>> rule = Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.8)))
-        >>> rule.begin, rule.end
-        (0.8, 0.4)
+        >>> rule = Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.6)))
+        >>> rule.begin, rule.end, rule.maybe
+        (0.5, 0.4, 0.1)
         """
         yes, no = decision.threshold, 1 - decision.threshold
-        # Odds half as high again as at the threshold, and as much lower: 0.6 and 0.4 around 0.5.
-        begin, end = 1.5 * yes / (1.5 * yes + no), yes / (yes + 1.5 * no)
-        return cls(begin if decision.uncertain is None else decision.uncertain[1], end)
+        end = yes / (yes + 1.5 * no)
+        low = 1.0 if decision.uncertain is None else decision.uncertain[0]
+        return cls(begin=decision.threshold, end=end, maybe=min(low, end))
 
     def for_rate(self, fps: float | None) -> Rule:
         """The rule where at most so many scores come a second: they are no gap.
@@ -122,10 +129,10 @@ class EventDetector:
 
     @property
     def state(self) -> State:
-        """``smoking`` in an event, ``maybe`` while the score alone would not let one end."""
+        """``smoking`` in an event, else ``maybe`` or ``clear``."""
         if self._event is not None:
             return "smoking"
-        high = self.smoothed is not None and self.smoothed >= self.rule.end and self.smoothed > 0
+        high = self.smoothed is not None and self.smoothed >= self.rule.maybe and self.smoothed > 0
         return "maybe" if high else "clear"
 
     @property

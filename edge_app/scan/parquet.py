@@ -115,7 +115,7 @@ def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) 
     parts = _parts(filesystem, base)
     if not parts and not may_be_empty:
         raise StoreError(
-            f"{folder}: holds no results; make them with: python -m edge_app scan --engine ray"
+            f"{folder}: holds no results; make them with: python3 run.py scan --engine ray"
         )
     several_runs = len({_run_of(part) for part in parts}) > 1
     seen: set[str] = set()  # stays empty for one run, so that memory does not grow with it

@@ -262,7 +262,7 @@ def path_of(name: str) -> str:
 
 def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
-        raise StoreError(f"{db}: there is no such file; make it with: python -m edge_app scan")
+        raise StoreError(f"{db}: there is no such file; make it with: python3 run.py scan")
     address = f"{db.resolve().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
     try:

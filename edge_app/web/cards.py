@@ -162,7 +162,7 @@ def _time_line(rule: Rule, scores: Sequence[float], name: str) -> str:
     return (
         f'<svg class="timeline" viewBox="0 0 {right} 1" preserveAspectRatio="none" role="img" '
         f'aria-label="{name}"><rect class="band" y="{1 - rule.begin:g}" width="{right}" '
-        f'height="{rule.begin - rule.end:g}"/>'
+        f'height="{rule.begin - rule.maybe:g}"/>'
         f'<polygon points="{right},1 {points} {oldest},1"/><polyline points="{points}"/></svg>'
     )
 
