@@ -27,6 +27,7 @@ DEV_COMMANDS = {
     "convert": ["convert"],
     "bench": ["edge_app", "bench"],
 }
+OURS = "made-by-run.py"  # a file in environments that may be deleted and made anew
 # As `python -m`, but with this folder on the path in place of the user's, where a picture archive
 # may hold a file of any name.
 AS_MODULE = (
@@ -78,12 +79,19 @@ def prepare(environment, files, install):
         if stamps.get(stamp) == wanted:
             return python
         same_python = any(text.split(" ")[1:] == wanted.split(" ")[1:] for text in stamps.values())
+        if environment.exists() and not stamps and not (environment / OURS).exists():
+            sys.exit(
+                f"{environment} was not made by run.py, which leaves it alone. Move it away, or "
+                f"use it as it is, as in: {python} -m edge_app scan samples"
+            )
         names = ", ".join(install)
         print(f"Setting up {environment.name} from {names}; this takes a while once.", flush=True)
         for path in stamps:
             path.unlink()
         if not same_python:
             shutil.rmtree(environment, ignore_errors=True)
+            environment.mkdir()
+            (environment / OURS).touch()
             subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
         for name in install:

@@ -23,6 +23,20 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_gone(path: str | os.PathLike[str]) -> bool:
+    """Whether nothing is at a path, not even a link that leads nowhere.
+
+    Not so where one cannot look: in a folder without permission, or on a drive that fails.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Whether it is an address like ``s3://bucket/picture.jpg`` and no path on this machine."""
     return isinstance(path, str) and "://" in path

@@ -313,6 +313,14 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
     assert "Traceback" not in done.stderr
 
 
+def test_a_result_is_not_overwritten_by_its_own_export(result, tmp_path):
+    before = result.read_bytes()
+    refused = export(result, "--format", "csv", "--out", result)
+    assert refused.exit_code == 2
+    assert "is the result itself" in refused.stderr
+    assert result.read_bytes() == before
+
+
 def test_a_folder_that_cannot_be_written_is_named(result, tmp_path):
     (tmp_path / "file").touch()
     done = export(result, "--copy-to", tmp_path / "file" / "inner")

@@ -12,7 +12,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
-from edge_app.live import EventDetector, Outputs, Rule, run_live  # noqa: E402
+from edge_app.live import EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
 from edge_app.live.decisions import Event  # noqa: E402
 from edge_app.live.events import EventLog  # noqa: E402
 from edge_app.live.pictures import Recorder, Snapshots  # noqa: E402
@@ -250,6 +250,21 @@ def test_snapshots_are_bounded_in_number_and_age_and_leave_others_alone(tmp_path
     assert (tmp_path / "holiday.jpg").exists()
 
 
+def test_pictures_that_a_key_asked_for_are_not_bounded_and_do_not_replace_each_other(tmp_path):
+    snapshots = Snapshots(tmp_path, keep=1, days=1)
+    outputs = Outputs(snapshots=snapshots)
+    kept = {outputs.keep_picture(np.full((10, 10, 3), 9, np.uint8)) for _ in range(3)}
+    assert len(kept) == 3  # also within one second
+    for name in "ab":
+        snapshots.watch(np.zeros((10, 10, 3), np.uint8), 0.5)
+        snapshots.save(event(name))
+    for path in kept:
+        os.utime(path, (0, 0))
+    snapshots.prune()
+    assert all(path.exists() for path in kept)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_an_old_snapshot_goes_though_no_event_comes(tmp_path, samples, classifier):
     old = tmp_path / "smoking-20200101T000000Z-0123456789ab.jpg"
     old.write_bytes(b"old")
@@ -257,6 +272,27 @@ def test_an_old_snapshot_goes_though_no_event_comes(tmp_path, samples, classifie
     video = write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=0.3)
     run_live(str(video), classifier, display="none", outputs=Outputs(snapshots=Snapshots(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == ["video.avi"]
+
+
+def test_a_recording_never_takes_the_place_of_another_or_of_its_source(
+    tmp_path, samples, classifier
+):
+    video = write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=1)
+    before = video.read_bytes()
+    for _ in range(2):
+        run_live(str(video), classifier, display="none", outputs=Outputs(recorder=Recorder(video)))
+    assert video.read_bytes() == before
+    assert (tmp_path / "video-2.avi").stat().st_size > 1000
+    assert (tmp_path / "video-3.avi").stat().st_size > 1000
+
+
+def test_a_name_that_is_not_utf8_is_an_error_or_an_escape(tmp_path, samples, classifier):
+    name = str(tmp_path / os.fsdecode(b"caf\xe9.avi"))
+    write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=0.1).rename(name)
+    with pytest.raises(SourceError, match="its name is not UTF-8"):
+        run_live(name, classifier, display="none")
+    EventLog(tmp_path / "events.jsonl").write({"event": "start", "source": name})
+    assert records(tmp_path / "events.jsonl") == [{"event": "start", "source": name}]
 
 
 def test_the_best_frame_is_kept_and_nothing_of_before(tmp_path):

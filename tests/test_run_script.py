@@ -135,7 +135,21 @@ def test_files_in_the_users_folder_are_not_taken_for_modules(project):
 
 
 def test_a_broken_off_install_is_made_anew(project):
-    (project / ".venv").mkdir()
+    (project / "requirements-edge.txt").write_text("./no-such-package\n")
+    assert run(project, "info").returncode == 1
     (project / ".venv" / "half").touch()
+    (project / "requirements-edge.txt").write_text("")
     assert run(project, "info").returncode == 0
     assert not (project / ".venv" / "half").exists()
+
+
+def test_an_environment_that_somebody_made_is_left_alone(project):
+    """As docs/raspberry-pi.md makes one, with the system's packages."""
+    own = project / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
+    config = (own / "pyvenv.cfg").read_text()
+    refused = run(project, "info")
+    assert refused.returncode == 1
+    assert f"{own} was not made by run.py" in refused.stderr
+    assert (own / "pyvenv.cfg").read_text() == config
+    assert not list(own.glob("installed-*"))

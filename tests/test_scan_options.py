@@ -83,6 +83,15 @@ def test_results_of_files_that_are_gone_stay_until_they_are_pruned(tree, tmp_pat
     assert "1 results removed" in result.stdout
 
 
+def test_results_of_files_that_cannot_be_looked_at_are_not_pruned(tree, tmp_path, classifier):
+    """A drive that fails is not one that was emptied."""
+    run_scan(tree, tmp_path / "out.db", classifier.info)
+    shutil.rmtree(tree / "2019")
+    (tree / "2019").symlink_to("2019")  # any path below it is an error that is not "no such file"
+    assert run_scan(tree, tmp_path / "out.db", classifier.info, prune=True).pruned == 0
+    assert len(list(read_rows(tmp_path / "out.db"))) == 4
+
+
 def test_other_files_are_counted_and_false_pictures_are_named(tree, tmp_path, samples):
     (tree / "notes.txt").write_text("no picture")
     (tree / "false.png").write_text("no picture")

@@ -225,6 +225,8 @@ def test_an_upload_over_the_limit_is_refused(tmp_path):
         file.truncate(26_000_000)
     with pytest.raises(LimitError, match="error_large"):
         check_picture(str(big))
+    with pytest.raises(LimitError, match="error_gone"):
+        check_picture(str(tmp_path / "deleted.jpg"))
     with pytest.raises(PictureError, match="is empty"):
         check_picture(b"")
 

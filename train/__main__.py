@@ -145,9 +145,12 @@ def main(
         raise click.UsageError("--vit needs --teacher: the model to begin as.")
     recipe = _change(Recipe(), changes)
     try:
-        examples = [example for folder in folders for example in find_examples(folder)]
+        found = [example for folder in folders for example in find_examples(folder)]
     except DatasetError as error:
         raise click.BadParameter(str(error), param_hint="--data") from None
+    examples = list({example.path: example for example in found}.values())
+    if len(examples) < len(found):
+        click.echo(f"{len(found) - len(examples)} pictures are given twice, and taken once.")
     smoking_folders = {f"{e.dataset}/{e.group}" for e in examples if e.smoking}
     click.echo(f"Smoking: {', '.join(sorted(smoking_folders))}; every other folder is not")
     if kind == "notebook":
@@ -201,11 +204,15 @@ def _change(recipe: Recipe, changes: tuple[str, ...]) -> Recipe:
     for change in changes:
         name, _, value = change.partition("=")
         try:
-            recipe = replace(recipe, **{name: kinds[name](value)})
+            number = kinds[name](value)
         except (KeyError, ValueError):
             raise click.BadParameter(
                 f"{change}: expected NAME=VALUE with one of {', '.join(kinds)}", param_hint="--set"
             ) from None
+        try:
+            recipe = replace(recipe, **{name: number})
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--set") from None
     return recipe
 
 

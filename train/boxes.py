@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from train.data import open_csv
+
 COLUMNS = ("picture", "kind", "left", "top", "right", "bottom")
 KINDS = ("smoked", "head")
 
@@ -56,7 +58,7 @@ def read_boxes(files: Sequence[Path]) -> dict[str, Boxes]:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str, list[float]]]:
-    with file.open(newline="", encoding="utf-8") as lines:
+    with open_csv(file) as lines:
         reader = csv.DictReader(lines)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise ValueError(f"{file}: expected the columns {', '.join(COLUMNS)}")

@@ -48,7 +48,8 @@ class Calibration:
 def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> Calibration:
     """Chooses temperature, threshold and uncertain band.
 
-    The temperature is Platt's (1999): the slope of a logistic regression on the logits. The
+    The temperature is Platt's (1999): the slope of a logistic regression on the logits, with his
+    targets, which are not quite 1 and 0, so that there is one also where all are told apart. The
     threshold is where ``false_alarms`` of NotSmoking pictures are to be expected; it is moved to
     0.5, where every standard runner, which only knows the larger score, decides the same.
 
@@ -57,7 +58,13 @@ def calibrate(logits: np.ndarray, smoking: np.ndarray, false_alarms: float) -> C
         smoking: their labels, ``bool[n]``.
         false_alarms: the share that is allowed.
     """
-    regression = LogisticRegression(C=np.inf).fit(logits[:, None], smoking)
+    counts = np.array([np.sum(~smoking), np.sum(smoking)])
+    targets = np.where(smoking, (counts[1] + 1) / (counts[1] + 2), 1 / (counts[0] + 2))
+    regression = LogisticRegression(C=np.inf).fit(
+        np.tile(logits, 2)[:, None],
+        np.repeat([True, False], len(logits)),
+        sample_weight=np.concatenate([targets, 1 - targets]),
+    )
     slope = float(regression.coef_[0, 0])
     middle = tail_threshold(logits[~smoking], false_alarms)
     scores = 1 / (1 + np.exp(-slope * (logits - middle)))
@@ -114,5 +121,5 @@ def uncertain_band(scores: np.ndarray, smoking: np.ndarray) -> tuple[float, floa
     grid = np.linspace(0, 1, 101)
     probable = curve.predict(grid)
     low = grid[(grid <= 0.5) & (probable >= UNCERTAIN_ERRORS)]
-    high = grid[(grid >= 0.5) & (probable <= 1 - UNCERTAIN_ERRORS)]
-    return float(low.min(initial=0.5)), float(high.max(initial=0.5))
+    sure = grid[(grid >= 0.5) & (probable > 1 - UNCERTAIN_ERRORS)]
+    return float(low.min(initial=0.5)), float(sure.min(initial=1.0))

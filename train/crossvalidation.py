@@ -153,8 +153,10 @@ class CrossValidation:
             tested = np.flatnonzero(self.folds == fold)
             weights, logits[tested] = read_fold(self.train_fold(fold))
             models.append(weights)
-            area = roc_auc_score([self.examples[i].smoking for i in tested], logits[tested])
-            tqdm.write(f"Fold {fold}: ROC AUC {area:.4f}, {len(tested)} pictures")
+            labels = [self.examples[i].smoking for i in tested]
+            both = len(set(labels)) == 2
+            area = f"ROC AUC {roc_auc_score(labels, logits[tested]):.4f}, " if both else ""
+            tqdm.write(f"Fold {fold}: {area}{len(tested)} pictures")
         # In float64: what all have in common, the layers before the cut, stays as it is to the bit.
         means = [np.mean(w, axis=0, dtype=np.float64) for w in zip(*models, strict=True)]
         return logits, [mean.astype(np.float32) for mean in means]

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -141,11 +142,16 @@ def names_in(file: Path | None) -> set[str]:
     """
     if file is None:
         return set()
-    with file.open(newline="", encoding="utf-8") as lines:
+    with open_csv(file) as lines:
         reader = csv.DictReader(lines)
         if "picture" not in (reader.fieldnames or ()):
             raise ValueError(f"{file}: expected a column picture")
         return {row["picture"] for row in reader}
+
+
+def open_csv(file: Path, mode: str = "r") -> TextIO:
+    """Opens a table of pictures, whose names may be any bytes."""
+    return file.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SHARES = (
+    *("pairs", "decay", "ema_momentum", "dropout", "smoking_share", "label_smoothing"),
+    *("teacher_weight", "vit_ema_momentum"),
+)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -47,6 +52,9 @@ class Recipe:
         false_alarms: share of the NotSmoking pictures that the decision may get wrong in
             cross-validation.
         seed: of everything random.
+
+    Raises:
+        ValueError: a number makes no sense.
     """
 
     cut: str = "block_2_add"
@@ -75,3 +83,15 @@ class Recipe:
     vit_ema_momentum: float = 0.99
     false_alarms: float = 0.025
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("views", "steps", "final_steps", "batch", "scored_folds", "vit_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more")
+        if self.folds < 2:
+            raise ValueError("folds: expected 2 or more")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected a share, from 0 to 1")
+        if not 0 < self.false_alarms < 1:
+            raise ValueError("false_alarms: expected a share above 0 and below 1, as 0.025")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_app.files import whole_file
-from train.data import Example
+from train.data import Example, open_csv
 
 _COLUMNS = ("picture", "dataset", "group", "smoking", "fold", "score")
 
@@ -47,7 +47,7 @@ def write_unseen(
         folds: the fold of each, ``int[n]``; -1, in none: left out.
         scores: P(Smoking), ``float[n]``.
     """
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as partial, open_csv(partial, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for example, fold, score in zip(examples, folds, scores, strict=True):
@@ -71,7 +71,7 @@ def read_unseen(path: Path) -> list[Unseen]:
     Raises:
         ValueError: the file is something else.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with open_csv(path) as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != _COLUMNS:
             raise ValueError(f"{path}: expected the columns {', '.join(_COLUMNS)}")

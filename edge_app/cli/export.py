@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from edge_app.cli.options import SOME_UNREADABLE
-from edge_app.files import whole_file
+from edge_app.files import is_remote, whole_file
 
 _REPORT_LIMIT = 10_000
 
@@ -71,6 +71,9 @@ def export(
     if out and copy_to and not form:
         raise click.UsageError("--out needs a --format beside --copy-to.")
     form = form or (None if copy_to else "csv")
+    written = out or (Path("report.html") if form == "html" else None)
+    if written and written.exists() and not is_remote(result) and written.samefile(result):
+        raise click.UsageError(f"--out {written} is the result itself; choose another name.")
 
     def rows() -> Iterable:
         chosen = selected(read_results(result), label, min_score)

@@ -90,7 +90,8 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Record what was classified to this .mp4 or .avi, up to 2 GB.",
+    help="Record what was classified to this .mp4 or .avi, up to 2 GB; where the file is there "
+    "already, a number is added to its name.",
 )
 @click.option("--mqtt", metavar="URL", help="Publish to mqtt://user:password@host/name.")
 @model_options

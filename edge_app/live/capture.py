@@ -12,7 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
+from edge_app.files import printable
+
 _CONNECT_MILLISECONDS = 5000  # OpenCV's own patience is 30 s
+
+_SECRET = re.compile(r"([?&](?:pass|passwd|password|pwd|token)=)[^&#]*", re.IGNORECASE)
+"""What some cameras take in the query of their URL."""
 
 _V4L2 = Path("/sys/class/video4linux")
 _BOARD = Path("/proc/device-tree/model")
@@ -68,10 +73,17 @@ def shown(source: str) -> str:
 
     >>> shown("rtsp://user:secret@camera.local/live")
     'rtsp://user@camera.local/live'
+    >>> shown("http://camera.local/video?user=ani&password=secret")
+    'http://camera.local/video?user=ani&password=...'
     """
     if "://" not in source:
         return source
-    parts = urlsplit(source)
+    source = _SECRET.sub(r"\1...", source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # a bracket in the password
+        scheme, _, rest = source.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
     account, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=account.split(":")[0] + at + host))
 
@@ -139,6 +151,8 @@ class _OpenCvCapture:
                 ],
             )
         else:
+            if source != source.encode(errors="replace").decode():  # OpenCV would crash
+                raise SourceError(f"{printable(source)}: rename it; its name is not UTF-8")
             self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise SourceError(why_not(source))

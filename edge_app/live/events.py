@@ -47,7 +47,9 @@ class EventLog:
         Raises:
             OSError: the disk takes none now; what waits is tried again with the next one.
         """
-        self._waiting.append(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        line = json.dumps(record, ensure_ascii=False)
+        # What a name has that is not UTF-8 becomes an escape of JSON's own.
+        self._waiting.append(line.encode(errors="backslashreplace") + b"\n")
         while self._waiting:
             self._append(self._waiting[0])
             self._waiting.popleft()

@@ -170,8 +170,7 @@ class _Run:
             return True
         state = "blind" if self.summary.lost else self.detector.state
         window.show(self.frame.pixels, self.prediction, self.region, state, self.meter)
-        if window.wants_snapshot:
-            path = self.outputs.keep_picture(self.frame.pixels)
+        if window.wants_snapshot and (path := self.outputs.keep_picture(self.frame.pixels)):
             self.status.say(f"Saved {path}")
         return not window.wants_to_quit
 

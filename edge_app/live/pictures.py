@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from datetime import datetime, timezone
@@ -9,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_app.files import whole_file
+from edge_app.files import is_gone, whole_file
 from edge_app.live.capture import import_opencv
 from edge_app.live.decisions import Event
 
 KEEP_PICTURES = 200
 KEEP_DAYS = 30.0
 
-_OURS = re.compile(r"smoking-\d{8}T\d{6}Z-[0-9a-z]+\.jpg")
+_OURS = re.compile(r"smoking-\d{8}T\d{6}Z-(?!key)[0-9a-z]+(-\d+)?\.jpg")
+"""Pictures of events, which are deleted in time; not those that a key asked for."""
 
 
 class Snapshots:
@@ -88,11 +90,17 @@ def save_picture(folder: Path, pixels: np.ndarray, name: str) -> Path:
     """
     cv2 = import_opencv()
     now = datetime.now(timezone.utc)
-    path = folder / f"smoking-{now:%Y%m%dT%H%M%SZ}-{name}.jpg"
+    path = _free(folder / f"smoking-{now:%Y%m%dT%H%M%SZ}-{name}.jpg")
     _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     with whole_file(path) as partial:
         partial.write_bytes(content.tobytes())
     return path
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first with a number behind its stem, where nothing is yet."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], numbered) if is_gone(free))
 
 
 class Recorder:
@@ -102,7 +110,8 @@ class Recorder:
         """Prepares a recording.
 
         Args:
-            path: ends with ``.mp4`` or ``.avi``.
+            path: ends with ``.mp4`` or ``.avi``. What is there already is left alone: a number
+                is added to the name.
             fps: frames a second of the file; where frames come slower they are repeated.
             max_bytes: size at which it stops.
 
@@ -153,6 +162,7 @@ class Recorder:
         self._size = (pixels.shape[1], pixels.shape[0])
         self._start, self._written = when, 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = _free(self.path)
         codec = "mp4v" if self.path.suffix.lower() == ".mp4" else "MJPG"
         fourcc = cv2.VideoWriter_fourcc(*codec)
         self._writer = cv2.VideoWriter(str(self.path), fourcc, self._fps, self._size)

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.files import is_gone
 from edge_app.imaging import PictureError
 
 if sys.platform == "linux":
@@ -34,7 +35,7 @@ def classify_source(
     try:
         return classifier.classify(source)
     except PictureError as error:
-        return None if isinstance(source, str) and not os.path.lexists(source) else error
+        return None if isinstance(source, str) and is_gone(source) else error
 
 
 class IsolatedClassifiers:

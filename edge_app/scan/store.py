@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.classifier import ModelInfo, Prediction
+from edge_app.files import is_gone
 
 SCHEMA_VERSION = 1
 
@@ -216,7 +217,7 @@ class Store:
                     (name, above + os.sep, above + chr(ord(os.sep) + 1)),
                 )
                 while batch := names.fetchmany(1000):
-                    gone = [row for row in batch if not os.path.lexists(path_of(row[0]))]
+                    gone = [row for row in batch if is_gone(path_of(row[0]))]
                     self._change("DELETE FROM pictures WHERE path = ?", gone)
                     removed += len(gone)
         return removed

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from edge_app.files import is_gone
 from edge_app.imaging import looks_like_picture
 from edge_app.scan.store import FileState
 
@@ -166,8 +167,9 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
     try:
         status = os.stat(found)
     except OSError:
-        # A link that leads nowhere is reported by whoever reads it; what vanished is not there.
-        if os.path.lexists(found) and looks_like_picture(found):
+        # A link that leads nowhere, or a file that one may not look at, is reported by whoever
+        # reads it; what vanished is not there.
+        if not is_gone(found) and looks_like_picture(found):
             yield Entry(found, FileState(0, 0))
         return
     if stat.S_ISDIR(status.st_mode):  # it was a file when it was listed

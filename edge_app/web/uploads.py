@@ -111,7 +111,10 @@ def check_picture(source: str | bytes) -> bool:
         LimitError: it is larger than the limits.
         PictureError: it is no picture in a format that the page reads.
     """
-    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    try:
+        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    except FileNotFoundError:  # it waited for longer than uploads are kept
+        raise LimitError("error_gone") from None
     if size > MOST_MEGABYTES * 1_000_000:
         raise LimitError("error_large")
     try:
