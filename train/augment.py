@@ -248,8 +248,8 @@ def _wear(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         pixels = cv2.resize(
             cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA), (size, size)
         )
-    if rng.random() < 0.25:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 2.5))
+    if rng.random() < 0.15:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 2.0))
     if rng.random() < 0.15:
         noise = rng.normal(0, rng.uniform(2, 18), pixels.shape)
         pixels = (pixels + noise).clip(0, 255).astype(np.uint8)
