@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -101,9 +102,11 @@ def _table(rows: Iterable, form: str, out: Path | None) -> None:
     from edge_app.export import write_csv, write_jsonl
 
     write = {"csv": write_csv, "jsonl": write_jsonl}[form]
+    rows = iter(rows)
+    first = list(itertools.islice(rows, 1))  # a result that cannot be read gets no head of a table
     # Spreadsheets take a CSV file for UTF-8 only where it begins with a byte order mark.
     with _output(out, "utf-8-sig" if form == "csv" else "utf-8") as file:
-        count = write(rows, file)
+        count = write(itertools.chain(first, rows), file)
     if out:
         click.echo(f"{count} rows: {out}")
 
