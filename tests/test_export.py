@@ -315,6 +315,9 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
 
 def test_a_result_is_not_overwritten_by_its_own_export(result, tmp_path):
     before = result.read_bytes()
+    missing = export(tmp_path / "nothing.db", "--out", result)
+    assert missing.exit_code == 2
+    assert "there is no such file" in missing.stderr
     assert export(tmp_path / "nothing.db").stdout == ""
     refused = export(result, "--format", "csv", "--out", result)
     assert refused.exit_code == 2

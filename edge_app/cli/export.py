@@ -73,7 +73,8 @@ def export(
         raise click.UsageError("--out needs a --format beside --copy-to.")
     form = form or (None if copy_to else "csv")
     written = out or (Path("report.html") if form == "html" else None)
-    if written and written.exists() and not is_remote(result) and written.samefile(result):
+    both = written and not is_remote(result) and written.exists() and Path(result).exists()
+    if both and written.samefile(result):
         raise click.UsageError(f"--out {written} is the result itself; choose another name.")
 
     def rows() -> Iterable:
