@@ -61,8 +61,9 @@ def extras(arguments):
     of_ray = {"ray", "--engine=ray"} & set(arguments) or (
         command == "export" and any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
     )
-    wanted = {WEB: command in ("web", "space"), LIVE: with_mqtt, WATCH: "--watch" in options}
-    return [file for file, asked in {**wanted, RAY: of_ray}.items() if asked]
+    with_web, watching = command in ("web", "space"), "--watch" in options
+    asked = {WEB: with_web, LIVE: with_mqtt, WATCH: watching, RAY: of_ray}
+    return [file for file in asked if asked[file]]
 
 
 def prepare(environment, files, install):

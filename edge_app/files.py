@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """The path, then the same with numbers: ``a.jpg``, ``a-2.jpg``, ``a-3.jpg`` and so on."""
+    yield path
+    stem, ending = os.path.splitext(path.name)
+    for number in itertools.count(2):
+        yield path.with_name(f"{stem}-{number}{ending}")
 
 
 def is_gone(path: str | os.PathLike[str]) -> bool:

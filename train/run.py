@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import itertools
 import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -237,7 +237,7 @@ def _folds(examples: Sequence[Example], run: Run, taught: dict[str, int] | None)
     begin with was."""
     folds = np.full(len(examples), -1)
     scored = np.array([e.name in run.unseen for e in examples])
-    of_scored = list(itertools.compress(examples, scored))
+    of_scored = list(compress(examples, scored))
     if taught is None:
         folds[scored] = assign_folds(of_scored, run.recipe.folds)
     else:
@@ -248,8 +248,8 @@ def _folds(examples: Sequence[Example], run: Run, taught: dict[str, int] | None)
 def _claim(folder: Path, run: Run, examples: Sequence[Example], folds: np.ndarray) -> None:
     """Makes the folder of a run, or makes sure that what it holds is of the same run."""
     given = [Path(str(file)) for file in (*(run.teachers or [run.weights]), run.vit)]
-    apart = [sorted(file.parent.glob(f"{file.stem}_fold*{file.suffix}")) for file in given]
-    begin = [_digest(str(file)) for file in (*given, *itertools.chain(*apart))]
+    kinds = (None, *range(run.recipe.folds))
+    begin = [_digest(str(stand_in(file, fold))) for file in given for fold in kinds]
     boxes = [run.boxes.get(e.name, Boxes()) for e in examples]
     known = [
         (e.name, e.smoking, e.path.stat().st_size, b.smoked.tolist(), b.heads.tolist())

@@ -170,13 +170,12 @@ def _scores(
         pictures: all of them.
         shown: which of them, ``int[n]``, and how they look, ``uint8[n, size, size, 3]``.
     """
-    from train.teachers import fold_file
+    from train.teachers import stand_in
 
     folds = np.array([picture.fold for picture in pictures])
     scores = {name: np.empty(len(places)) for name, (places, _) in shown.items()}
     for fold in np.unique(folds):
-        apart = fold_file(model, fold)
-        _, score = load_scorer(apart if apart.exists() else model)
+        _, score = load_scorer(stand_in(model, fold))
         for name, (places, pixels) in shown.items():
             of_fold = folds[places] == fold
             if of_fold.any():

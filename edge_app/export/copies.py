@@ -8,14 +8,13 @@ import posixpath
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from tqdm import tqdm
 
 from edge_app.export.originals import OriginalError, check_original, read_original
 from edge_app.export.results import name_of
-from edge_app.files import is_remote, printable
+from edge_app.files import is_remote, numbered, printable
 from edge_app.scan.store import Row
 
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
@@ -76,10 +75,8 @@ def copy_pictures(rows: Iterable[Row], folder: Path, hard_link: bool = False) ->
 
 def _copy(row: Row, folder: Path, hard_link: bool, summary: CopySummary) -> None:
     base = posixpath.basename(row.path) if is_remote(row.path) else os.path.basename(row.path)
-    stem, ending = os.path.splitext(base)
     check_original(row.path)
-    for number in count(1):
-        target = folder / (f"{stem}-{number}{ending}" if number > 1 else base)
+    for target in numbered(folder / base):
         if os.path.lexists(target):
             if _same_content(row, target):
                 summary.present += 1

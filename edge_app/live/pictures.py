@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_app.files import is_gone, whole_file
+from edge_app.files import is_gone, numbered, whole_file
 from edge_app.live.capture import import_opencv
 from edge_app.live.decisions import Event
 
@@ -98,9 +97,8 @@ def save_picture(folder: Path, pixels: np.ndarray, name: str) -> Path:
 
 
 def _free(path: Path) -> Path:
-    """The path, or the first with a number behind its stem, where nothing is yet."""
-    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-    return next(free for free in itertools.chain([path], numbered) if is_gone(free))
+    """The path, or the first with a number where nothing is yet."""
+    return next(free for free in numbered(path) if is_gone(free))
 
 
 class Recorder:
