@@ -42,6 +42,9 @@ class Prediction:
         evidence: how much each cell of the picture speaks for Smoking, ``float32[rows, columns]``
             in logits: positive for, negative against, their mean is the logit of ``smoking``
             but for the model's bias. None where the model gives none.
+        looks: how many looks at the picture the score is the mean of; 1 for the whole picture.
+        region: where the second look was taken, ``(left, top, right, bottom)`` in pixels of the
+            upright picture; None for one look.
 
     >>> Prediction("Smoking", confidence=0.93, smoking=0.93).uncertain
     False
@@ -52,6 +55,8 @@ class Prediction:
     smoking: float
     uncertain: bool = False
     evidence: np.ndarray | None = field(default=None, repr=False, compare=False)
+    looks: int = 1
+    region: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in ("confidence", "smoking"):
