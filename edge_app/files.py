@@ -3,25 +3,89 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+_LONGEST_STEM = 50
+"""Characters of a file's name that its partial file has too: names have 255 bytes at most."""
+
+_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a name to write to beside ``path``; what is there takes its name if the block succeeds.
+    """Gives a name to write to beside ``path``; that file takes its place if the block succeeds.
 
-    Folders above it are made where they are missing. The name keeps the ending of ``path``.
+    Missing folders above it are made. The name keeps the ending of ``path``. A symbolic link stays
+    and the file that it leads to is replaced; a file that is replaced keeps its mode. A device, a
+    pipe or a stream, as ``/dev/null`` or ``/dev/stdout``, is written directly.
+
+    Raises:
+        IsADirectoryError: ``path`` is a folder.
     """
+    if _is_written_directly(path):
+        yield path
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    stem, ending = path.stem[:_LONGEST_STEM], path.suffix[:_LONGEST_STEM]
+    remove_leftovers(path.parent, f".{stem}.", f".partial{ending}")
+    partial = path.with_name(f".{stem}.{os.getpid()}.partial{ending}")
     try:
         yield partial
-        os.replace(partial, path)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(path, partial)
+        _replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, start: str, end: str) -> None:
+    """Removes the files that processes which are no longer running left half written.
+
+    Args:
+        folder: where they are.
+        start: what their names begin with, before the number of the process.
+        end: what their names end with.
+    """
+    for left in folder.glob(f"{glob.escape(start)}*{glob.escape(end)}"):
+        process = left.name[len(start) : len(left.name) - len(end)]
+        if process.isdecimal() and not _is_running(int(process)):
+            with contextlib.suppress(OSError):  # its owner is another user, or holds it open
+                left.unlink()
+
+
+def _is_written_directly(path: Path) -> bool:
+    name = os.path.abspath(path)
+    return name.startswith(_STREAMS) or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _replace(partial: Path, path: Path) -> None:
+    try:
+        os.replace(partial, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(partial, path)  # a file that is mounted into a container by itself
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return False  # a file that is open there cannot be removed
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def numbered(path: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from typing import BinaryIO, Union
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
+from edge_app.folders import skip_reason
 from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
@@ -246,9 +247,9 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields the picture files below a folder in a stable order, or the path if it is no folder.
 
-    A file is a picture by `looks_like_picture`. Hidden files and folders are left out, and links
-    to folders are not followed. A folder that cannot be listed is yielded as it is, so that
-    whoever reads it reports it and nothing is lost.
+    A file is a picture by `looks_like_picture`. Hidden files and folders are left out, and so are
+    those of systems and programs (`edge_app.folders`); links to folders are not followed. A folder
+    that cannot be listed is yielded as it is, so that whoever reads it reports it.
     """
     path = Path(path)
     if not os.path.isdir(path):
@@ -263,7 +264,7 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if os.path.isdir(entry.path):
-            if not entry.is_symlink():
+            if not entry.is_symlink() and not skip_reason(entry.name, path.name):
                 yield from find_pictures(entry.path)
         elif looks_like_picture(entry.path):
             yield Path(entry.path)

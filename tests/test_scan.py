@@ -120,7 +120,7 @@ def test_pruning_that_fails_removes_nothing_and_the_scan_can_go_on(pictures, tmp
             "WHEN (SELECT count(*) FROM pictures) = 1 BEGIN SELECT RAISE(FAIL, 'kept'); END"
         )
         with pytest.raises(StoreError, match=r"out\.db: cannot be used as a database \(kept\)"):
-            store.prune([str(pictures)])
+            store.prune([str(pictures)], force=True)
         assert rows(db).keys() == before
         store.put(pictures / "new.png", FileState(1, 1), classifier.info, ValueError("x"))
         store.commit()

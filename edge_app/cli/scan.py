@@ -73,6 +73,14 @@ class _Source(click.Path):
 @click.option("--rescan", is_flag=True, help="Classify also what the database holds already.")
 @click.option("--prune", is_flag=True, help="Remove results from the database whose file is gone.")
 @click.option(
+    "--force", is_flag=True, help="With --prune: also if most files are gone, as on a lost disk."
+)
+@click.option(
+    "--all-folders",
+    is_flag=True,
+    help="Scan also folders of systems and programs, as @eaDir and $RECYCLE.BIN.",
+)
+@click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
@@ -95,6 +103,8 @@ def scan(
     follow_symlinks: bool,
     rescan: bool,
     prune: bool,
+    force: bool,
+    all_folders: bool,
     engine: str,
     address: str | None,
     out: str | None,
@@ -114,7 +124,9 @@ def scan(
     from edge_app.scan.watch import WatchError, run_watch
 
     info = load_classifier(model, threshold).info  # its interpreter is not needed
-    selection = Selection(include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks)
+    selection = Selection(
+        include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks, all_folders
+    )
     options = {"workers": workers, "selection": selection, "rescan": rescan}
     if engine == "ray":
         if watch or prune or not out:
@@ -122,7 +134,9 @@ def scan(
         _scan_with_ray(folders, out, info, address, options)
     if out or address or any(map(is_remote, folders)):
         raise click.UsageError("--out, --address and places like s3:// need --engine ray.")
-    options["prune"] = prune
+    if force and not prune:
+        raise click.UsageError("--force goes with --prune.")
+    options |= {"prune": prune, "force": force}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped like this
     try:
         if watch:
@@ -136,7 +150,7 @@ def scan(
         raise click.UsageError(str(error)) from None
     if watch:  # which Ctrl-C ends, and which tries again what it could not read
         _end(summary.text(), stopped=False, incomplete=False)
-    _end(summary.text(), summary.interrupted, incomplete=bool(summary.unreadable))
+    _end(summary.text(), summary.interrupted, incomplete=bool(summary.unreadable or summary.kept))
 
 
 def _scan_with_ray(

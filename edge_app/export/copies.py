@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from edge_app.export.originals import OriginalError, check_original, read_original
 from edge_app.export.results import name_of
-from edge_app.files import is_remote, numbered, printable
+from edge_app.files import is_remote, numbered, printable, remove_leftovers
 from edge_app.scan.store import Row
 
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
@@ -62,6 +62,7 @@ def copy_pictures(rows: Iterable[Row], folder: Path, hard_link: bool = False) ->
     summary = CopySummary()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder, ".copy-", ".partial")
         for row in tqdm(rows, desc="Copying", unit="picture", disable=None):
             try:
                 _copy(row, folder, hard_link, summary)

@@ -45,11 +45,11 @@ def list_pictures(sources: Sequence[str], selection: Selection) -> Iterator[List
     Raises:
         edge_app.scan.StoreError: an address cannot be listed.
     """
-    for path, state, error in walk(
+    for found in walk(
         resolve_roots(source for source in sources if not is_remote(source)), selection
     ):
-        if state is not None or error:
-            yield Listed(path, state or FileState(0, 0), error)
+        if found.state is not None or found.error:
+            yield Listed(found.path, found.state or FileState(0, 0), found.error)
     for source in filter(is_remote, sources):
         yield from _list_remote(source, selection)
 

@@ -17,7 +17,7 @@ from edge_app.classifier import ModelInfo
 from edge_app.files import printable
 from edge_app.imaging import PictureError
 from edge_app.scan.progress import Progress
-from edge_app.scan.store import FileState, Store, StoreBusyError
+from edge_app.scan.store import FileState, PruneError, Store, StoreBusyError
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk
 from edge_app.scan.workers import Done, Job, Workers
@@ -39,6 +39,7 @@ def run_scan(
     selection: Selection | None = None,
     rescan: bool = False,
     prune: bool = False,
+    force: bool = False,
 ) -> Summary:
     """Scans folders into a database, with a progress bar on a terminal.
 
@@ -53,6 +54,7 @@ def run_scan(
         selection: which files are scanned; None for all pictures that are not hidden.
         rescan: classify also those whose result is there.
         prune: remove the results of files below the folders that are no longer there.
+        force: also where so many are gone that a disk may not be mounted.
 
     Raises:
         edge_app.scan.StoreError: the database cannot be used.
@@ -63,7 +65,7 @@ def run_scan(
         try:
             scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
             if prune:
-                scan.summary.pruned = scan.store.prune(roots)
+                scan.prune(roots, force=force)
         except KeyboardInterrupt:
             scan.summary.interrupted = True
     return scan.summary
@@ -157,6 +159,13 @@ class Scan:
             self.commit()
         self.progress.show()
 
+    def prune(self, roots: Iterable[str], *, force: bool) -> None:
+        """Removes the results of files that are gone; the summary says how many, or why not."""
+        try:
+            self.summary.pruned += self.store.prune(roots, force=force)
+        except PruneError as error:
+            self.summary.kept = str(error)
+
     def commit(self) -> None:
         """Writes the results so far; waits a while where the disk is full or the file locked.
 
@@ -195,10 +204,12 @@ class Scan:
     def _feed(self, entries: Iterable[Entry], rescan: bool, feed: _Feed) -> None:
         """Hands what a walk finds to the workers; runs in a thread of its own."""
         try:
-            for path, state, error in entries:
+            for path, state, error, skipped in entries:
                 if self._workers.stopped:
                     return
-                if error:
+                if skipped:
+                    self.summary.skipped[skipped] += 1
+                elif error:
                     feed.count += 1
                     job = Job(path, state or FileState(0, 0))
                     self._workers.report(Done(job, PictureError(error)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.classifier import ModelInfo, Prediction
-from edge_app.files import is_gone
+from edge_app.files import is_gone, printable
 
 SCHEMA_VERSION = 1
 
@@ -44,6 +44,10 @@ class StoreError(Exception):
 
 class StoreBusyError(StoreError):
     """It cannot be written now, but may be later: the disk is full, or another program writes."""
+
+
+class PruneError(StoreError):
+    """So many files are gone that a disk may not be mounted."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Store:
     """
 
     def __init__(self, path: Path):
+        if str(path) == ":memory:" or (path.exists() and not path.is_file()):
+            raise StoreError(f"{path}: is no ordinary file; give --db the name of one")
         self.path = path
         self._unwritten: dict[str, tuple] = {}
         with _store_errors(path):
@@ -201,26 +207,48 @@ class Store:
             )
         self._unwritten.clear()
 
-    def prune(self, roots: Iterable[str]) -> int:
+    def prune(self, roots: Iterable[str], *, force: bool = False) -> int:
         """Removes the rows of files below some folders that are no longer there.
 
+        Args:
+            roots: the folders, or files.
+            force: also where a disk seems not to be mounted: a folder is gone or empty, or of more
+                than half of the rows below it the file is.
+
         Returns:
-            How many those were.
+            How many rows were removed.
+
+        Raises:
+            PruneError: nothing below that folder was removed, since it needs ``force``.
         """
         removed = 0
         with _store_errors(self.path):
             for root in roots:
-                name = stored_name(root)
-                above = name.rstrip(os.sep)
-                names = self._reader.execute(
-                    "SELECT path FROM pictures WHERE path = ? OR path BETWEEN ? AND ?",
-                    (name, above + os.sep, above + chr(ord(os.sep) + 1)),
-                )
-                while batch := names.fetchmany(1000):
-                    gone = [row for row in batch if is_gone(path_of(row[0]))]
+                if not force:
+                    self._check_mounted(root)
+                for gone in self._gone_below(root):
                     self._change("DELETE FROM pictures WHERE path = ?", gone)
                     removed += len(gone)
         return removed
+
+    def _check_mounted(self, root: str) -> None:
+        gone = sum(map(len, self._gone_below(root)))
+        condition, values = _below(root)
+        total = self._reader.execute(
+            f"SELECT count(*) FROM pictures WHERE {condition}", values
+        ).fetchone()[0]
+        if gone > total / 2:
+            raise PruneError(
+                f"--prune removed nothing below {printable(root)}: {gone} of {total} files "
+                "are gone. Is a disk not mounted? Remove their results with --prune --force"
+            )
+
+    def _gone_below(self, root: str) -> Iterator[list[tuple[str]]]:
+        condition, values = _below(root)
+        names = self._reader.execute(f"SELECT path FROM pictures WHERE {condition}", values)
+        while batch := names.fetchmany(1000):
+            if gone := [row for row in batch if is_gone(path_of(row[0]))]:
+                yield gone
 
     def _change(self, statement: str, rows: Iterable[tuple]) -> None:
         """Runs a statement for every row, in one transaction: for all of them, or for none."""
@@ -259,6 +287,14 @@ def path_of(name: str) -> str:
         return name
     escape = re.compile(rb"\\x([0-9a-f]{2})")
     return os.fsdecode(escape.sub(lambda m: bytes.fromhex(m[1].decode()), name.encode()))
+
+
+def _below(root: str) -> tuple[str, tuple[str, str, str]]:
+    """The condition that a row is of a file or of one below a folder, and its values."""
+    name = stored_name(root)
+    above = name.rstrip(os.sep)
+    after = above + chr(ord(os.sep) + 1)  # "pics0" comes after all of "pics/"
+    return "path = ? OR (path > ? AND path < ?)", (name, above + os.sep, after)
 
 
 def _open_to_read(db: Path) -> sqlite3.Connection:

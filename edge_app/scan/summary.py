@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from edge_app.scan.walk import LINK
 
 
 @dataclass(kw_only=True)
@@ -48,11 +51,15 @@ class Summary(Tally):
         db: where the results are.
         other: files that are no pictures.
         pruned: results removed because their file is gone.
+        kept: why results were not removed although their files are gone; empty where all were.
+        skipped: how many folders and links were passed over, by what they are.
     """
 
     db: Path
     other: int = 0
     pruned: int = 0
+    kept: str = ""
+    skipped: Counter[str] = field(default_factory=Counter)
 
     @property
     def seen(self) -> int:
@@ -65,4 +72,25 @@ class Summary(Tally):
         lines = self.lines(other=f", {self.other} {files}")
         if self.pruned:
             lines.append(f"{self.pruned} results removed, whose pictures are gone")
+        if self.kept:
+            lines.append(self.kept)
+        lines += self._skipped_lines()
         return "\n".join([*lines, f"Results: {self.db}"])
+
+    def _skipped_lines(self) -> list[str]:
+        folders = self.skipped.copy()
+        links = folders.pop(LINK, 0)
+        lines = []
+        if folders:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in folders.most_common())
+            lines.append(
+                f"{_count(folders.total(), 'folder')} of systems and programs skipped "
+                f"({kinds}); --all-folders scans them"
+            )
+        if links:
+            lines.append(f"{_count(links, 'link')} to pictures that are scanned anyway")
+        return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.files import is_gone
+from edge_app.folders import skip_reason
 from edge_app.imaging import looks_like_picture
 from edge_app.scan.store import FileState
 
@@ -27,11 +28,17 @@ class Entry(NamedTuple):
         state: its size and time of modification; None for what is no picture, which is not
             looked at further.
         error: why a folder could not be listed, else None.
+        skipped: what to call a folder or link that is passed over, else None.
     """
 
     path: str
     state: FileState | None
     error: str | None = None
+    skipped: str | None = None
+
+
+LINK = "link to a picture that is scanned anyway"
+"""What `Entry.skipped` says of a symbolic link to a file of the tree, or to one seen before."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Selection:
         exclude: no files that match one of these, and nothing in folders that do.
         since_ns: only files modified then or later, in nanoseconds since 1970.
         follow_symlinks: whether links to folders are followed; each folder is entered once.
-            Links to files always are.
+            Links to files always are, unless the file is found without the link.
+        all_folders: whether folders of systems and programs are scanned, see `edge_app.folders`.
 
     >>> Selection(exclude=("thumbs", "2019/*.png")).takes("thumbs/a.jpg")
     False
@@ -56,6 +64,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     since_ns: int | None = None
     follow_symlinks: bool = False
+    all_folders: bool = False
     _include: _Patterns = field(init=False, repr=False, compare=False)
     _exclude: _Patterns = field(init=False, repr=False, compare=False)
 
@@ -63,16 +72,16 @@ class Selection:
         object.__setattr__(self, "_include", _Patterns(self.include))
         object.__setattr__(self, "_exclude", _Patterns(self.exclude))
 
-    def takes(self, below: str) -> bool:
-        """Whether a file is taken, by its path below the scanned folder."""
+    def takes(self, below: str, root: str = "") -> bool:
+        """Whether a file is taken, by its path below the scanned folder ``root``."""
         if self._include and not self._include.match(below):
             return False
-        return self.enters(os.path.dirname(below)) and not self.leaves_out(below)
+        return self.enters(os.path.dirname(below), root) and not self.leaves_out(below)
 
-    def enters(self, below: str) -> bool:
+    def enters(self, below: str, root: str = "") -> bool:
         """Whether a folder and all folders above it are entered, by its path below the root."""
         while below:
-            if self.leaves_out(below):
+            if self.leaves_out(below) or self.skips(below, root):
                 return False
             below = os.path.dirname(below)
         return True
@@ -80,6 +89,13 @@ class Selection:
     def leaves_out(self, below: str) -> bool:
         """Whether a file or folder itself is hidden or excluded."""
         return os.path.basename(below).startswith(".") or self._exclude.match(below)
+
+    def skips(self, below: str, root: str = "") -> str | None:
+        """What to call a folder of a system or program that is skipped, else None."""
+        if self.all_folders:
+            return None
+        above = os.path.basename(os.path.dirname(below) or root)
+        return skip_reason(os.path.basename(below), above)
 
     def takes_name(self, below: str) -> bool:
         """Whether a file in a folder that is entered is taken."""
@@ -126,10 +142,11 @@ def walk(roots: Iterable[str], selection: Selection) -> Iterator[Entry]:
         roots: absolute paths of folders; a file among them is yielded itself.
         selection: which files are yielded.
     """
-    entered: set[tuple[int, int]] = set()
+    roots = list(roots)
+    once = _Once(roots, selection)
     for root in roots:
         if os.path.isdir(root):
-            for found in _walk_names(root, "", selection, entered):
+            for found in _walk_names(root, "", selection, once):
                 yield from _look(found, selection)
         else:
             yield Entry(root, FileState.of(root))
@@ -138,25 +155,53 @@ def walk(roots: Iterable[str], selection: Selection) -> Iterator[Entry]:
 def walk_again(root: str, path: str, selection: Selection) -> Iterator[Entry]:
     """As `walk`, for one file or folder inside a root, which may be there no longer."""
     below = os.path.relpath(path, root)
+    once = _Once([root], selection)
     if not os.path.isdir(path):
-        if selection.takes(below):
+        linked = os.path.islink(path)
+        if selection.takes(below, root) and not (linked and once.knows_file(path)):
             yield from _look(path, selection)
-    elif selection.enters(below) and (selection.follow_symlinks or not os.path.islink(path)):
-        for found in _walk_names(path, below, selection, set()):
+    elif selection.enters(below, root) and (selection.follow_symlinks or not os.path.islink(path)):
+        for found in _walk_names(path, below, selection, once):
             yield from _look(found, selection)
 
 
 def count_names(roots: Iterable[str], selection: Selection) -> Iterator[int]:
     """Counts what `walk` looks at, without touching a file; yields the number so far."""
     count = 0
-    entered: set[tuple[int, int]] = set()
+    roots = list(roots)
+    once = _Once(roots, selection)
     for root in roots:
         if not os.path.isdir(root):
             count += 1
-        for _ in _walk_names(root, "", selection, entered):
-            count += 1
+        for found in _walk_names(root, "", selection, once):
+            count += not (isinstance(found, Entry) and found.skipped)
             yield count
     yield count
+
+
+class _Once:
+    """Tells folders and files that are reached in more than one way."""
+
+    def __init__(self, roots: list[str], selection: Selection):
+        self._roots = [os.path.realpath(root) for root in roots]
+        self._selection = selection
+        self._folders: set[tuple[int, int]] = set()
+        self._linked: set[tuple[int, int]] = set()
+
+    def knows_folder(self, path: str) -> bool:
+        """Whether a folder was entered before."""
+        return _is_in(path, self._folders)
+
+    def knows_file(self, link: str) -> bool:
+        """Whether the file that a link leads to is found without the link, or was by another."""
+        real = Path(os.path.realpath(link))
+        for root in self._roots:
+            if not real.is_relative_to(root):
+                continue
+            below = str(real.relative_to(root))
+            if below == os.curdir or self._selection.takes(below, root):
+                return real.is_file()
+        return _is_in(link, self._linked)
 
 
 def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
@@ -180,14 +225,12 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
     yield Entry(found, state if looks_like_picture(found) else None)
 
 
-def _walk_names(
-    top: str, below: str, selection: Selection, entered: set[tuple[int, int]]
-) -> Iterator[str | Entry]:
-    """Yields paths of files that the selection takes, and an `Entry` for a folder's error."""
+def _walk_names(top: str, below: str, selection: Selection, once: _Once) -> Iterator[str | Entry]:
+    """Yields paths of files that are taken, and an `Entry` for what fails or is skipped."""
     stack: list[tuple[str, str, Iterator[os.DirEntry]]] = []
 
     def enter(path: str, below: str) -> Iterator[Entry]:
-        if selection.follow_symlinks and not _is_new(path, entered):
+        if selection.follow_symlinks and once.knows_folder(path):
             return
         try:
             listing = os.scandir(path)
@@ -212,10 +255,17 @@ def _walk_names(
         entry_below = os.path.join(below, entry.name)
         if _is_folder(entry):
             follow = selection.follow_symlinks or not entry.is_symlink()
-            if follow and not selection.leaves_out(entry_below):
+            if not follow or selection.leaves_out(entry_below):
+                continue
+            if reason := selection.skips(entry_below, top):
+                yield Entry(entry.path, None, skipped=reason)
+            else:
                 yield from enter(entry.path, entry_below)
         elif selection.takes_name(entry_below):
-            yield entry.path
+            if entry.is_symlink() and once.knows_file(entry.path):
+                yield Entry(entry.path, None, skipped=LINK)
+            else:
+                yield entry.path
 
 
 def _folder_error(path: str, error: OSError) -> Iterator[Entry]:
@@ -225,16 +275,17 @@ def _folder_error(path: str, error: OSError) -> Iterator[Entry]:
     yield Entry(path, FileState.of(path), f"this folder cannot be listed ({reason})")
 
 
-def _is_new(folder: str, entered: set[tuple[int, int]]) -> bool:
+def _is_in(path: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether a folder or file was seen before; notes it."""
     try:
-        status = os.stat(folder)
+        status = os.stat(path)
     except OSError:
-        return True  # whoever lists it gets the error
+        return False  # whoever reads it gets the error
     place = (status.st_dev, status.st_ino)
-    if place in entered:
-        return False
-    entered.add(place)
-    return True
+    if place in seen:
+        return True
+    seen.add(place)
+    return False
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -39,6 +39,7 @@ def run_watch(
     selection: Selection | None = None,
     rescan: bool = False,
     prune: bool = False,
+    force: bool = False,
     on_result: Callable[[Done], None] = lambda done: None,
 ) -> Summary:
     """As `edge_app.scan.run_scan`, and then goes on with what arrives until Ctrl-C.
@@ -51,6 +52,7 @@ def run_watch(
         selection: which files are scanned; None for all pictures that are not hidden.
         rescan: classify at the start also those whose result is there.
         prune: remove the results of files that are no longer there, also when they go later.
+        force: at the start also where so many are gone that a disk may not be mounted.
         on_result: called with the result of each file that arrives.
 
     Raises:
@@ -75,7 +77,9 @@ def run_watch(
         try:
             scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
             if prune:
-                scan.summary.pruned += scan.store.prune(roots)
+                scan.prune(roots, force=force)
+                if scan.summary.kept:
+                    scan.progress.say(scan.summary.kept)
             scan.progress.say("Watching for new pictures; Ctrl-C ends it.")
             watching = True
             while True:
@@ -83,8 +87,8 @@ def run_watch(
                 if whole:
                     scan.run(whole)
                 gone = arrivals.take_gone()
-                if prune and gone:
-                    scan.summary.pruned += scan.store.prune(gone)
+                if prune and gone:  # it was seen to go
+                    scan.prune(gone, force=all(map(os.path.isdir, roots)))
                 scan.keep_up()
                 time.sleep(_TICK_SECONDS)
         except KeyboardInterrupt:
@@ -143,7 +147,7 @@ class Arrivals:
             for entry in walk_again(root, path, self._selection):
                 if entry.state:
                     self._note_file(root, entry.path, closed)
-        elif self._selection.takes(os.path.relpath(path, root)):
+        elif self._selection.takes(os.path.relpath(path, root), root):
             self._note_file(root, path, closed)
 
     def note_gone(self, path: str) -> None:
