@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
+import math
 import os
 import struct
 import threading
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_app.decision import Decision, read_decision
-from edge_app.imaging import Source, read_pixels
+from edge_app.imaging import Picture, Source, read_frame, read_picture
+from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import Metadata, MetadataError, read_metadata
 from edge_app.runtime import RuntimeMissingError, make_interpreter
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "smoking_mobilenetv2_int8.tflite"
 
+
+Tensor = dict[str, Any]
+"""What an interpreter says of an input or output: index, shape, dtype, quantization."""
 
 _DAMAGE = (ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile, struct.error)
 """What readers of a damaged model file raise."""
@@ -43,7 +51,7 @@ class Prediction:
             in logits: positive for, negative against, their mean is the logit of ``smoking``
             but for the model's bias. None where the model gives none.
         looks: how many looks at the picture the score is the mean of; 1 for the whole picture.
-        region: where the second look was taken, ``(left, top, right, bottom)`` in pixels of the
+        region: where the closest look was taken, ``(left, top, right, bottom)`` in pixels of the
             upright picture; None for one look.
 
     >>> Prediction("Smoking", confidence=0.93, smoking=0.93).uncertain
@@ -111,6 +119,8 @@ class Classifier:
         model: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         threshold: float | None = None,
+        looks: int | None = None,
+        decision: Decision | None = None,
         threads: int = 1,
     ):
         """Loads a model.
@@ -119,18 +129,22 @@ class Classifier:
             model: a ``.tflite`` file with metadata, as ``python -m convert`` writes it.
             threshold: P(Smoking) from which on a picture is labelled Smoking; None for the
                 model's own.
+            looks: at most so many looks at a picture, 1 for the whole picture alone; None for
+                as many as the model's decision asks for.
+            decision: what to use in place of the model's own, as a worker does that classifies
+                like another classifier.
             threads: how many threads one inference uses.
 
         Raises:
             ModelError: the file is missing, damaged, or no classifier of two classes.
             edge_app.runtime.RuntimeMissingError: no interpreter is installed.
-            ValueError: the threshold is outside [0, 1].
+            ValueError: the threshold is outside [0, 1], or ``looks`` is below 1.
         """
         path = Path(model)
         try:
             content = path.read_bytes()
             metadata = read_metadata(content)
-            decision = read_decision(io.BytesIO(content)) or Decision()
+            decision = decision or read_decision(io.BytesIO(content)) or Decision()
             self._interpreter, runtime = make_interpreter(content, threads)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
@@ -144,10 +158,14 @@ class Classifier:
             raise ModelError(f"{path}: cannot be loaded, it may be damaged ({error})") from None
         if threshold is not None:
             decision = decision.with_threshold(threshold)
+        if looks is not None:
+            decision = decision.with_looks(looks)
 
         self._input = self._interpreter.get_input_details()[0]
         self._output, self._evidence = _outputs(path, self._interpreter.get_output_details())
         _check_contract(path, metadata, decision, self._input, self._output)
+        if self._evidence is None:  # nothing says where to look again
+            decision = decision.with_looks(1)
         self._index = metadata.labels.index(decision.label)
         self._lock = threading.Lock()
         self.info = ModelInfo(
@@ -159,11 +177,11 @@ class Classifier:
             input_dtype=np.dtype(self._input["dtype"]).name,
             quantization=self._input["quantization"],
             runtime=runtime,
-            evidence=self._evidence and tuple(int(n) for n in self._evidence["shape"][1:]),
+            evidence=_cells(self._evidence),
         )
 
     def classify(self, source: Source) -> Prediction:
-        """Classifies one picture.
+        """Classifies one picture, with as many looks as the model's decision asks for.
 
         Args:
             source: a path, the bytes of a picture file, a PIL image, or an RGB array
@@ -172,38 +190,148 @@ class Classifier:
         Raises:
             edge_app.imaging.PictureError: it cannot be read.
         """
-        return self.classify_pixels(read_pixels(source, self.info.size))
+        return self.classify_picture(read_picture(source, self.info.size))
+
+    def classify_frame(self, frame: np.ndarray) -> Prediction:
+        """Classifies one camera frame, with as many looks as the model's decision asks for.
+
+        Args:
+            frame: ``uint8[height, width, 3]``, **BGR**, as OpenCV gives it.
+
+        Raises:
+            edge_app.imaging.PictureError: the frame has another shape or dtype.
+        """
+        return self.classify_picture(read_frame(frame, self.info.size))
+
+    def classify_picture(self, picture: Picture) -> Prediction:
+        """Classifies a picture that is decoded already; see `edge_app.imaging.read_picture`.
+
+        It is made of the four steps below, which a program may also spread over several frames.
+        """
+        first = self.classify_pixels(picture.pixels)
+        boxes = self.regions(first, picture.width, picture.height)
+        return self.combine(first, [self.look_at(picture, box) for box in boxes], boxes)
 
     def classify_pixels(self, pixels: np.ndarray) -> Prediction:
-        """Classifies pixels that `edge_app.imaging` prepared.
+        """Classifies the model's input itself: one look.
 
         Args:
             pixels: ``uint8[size, size, 3]``, RGB, with the model's own size.
         """
+        score, evidence = self._run(pixels)
+        return self._predict(score, evidence)
+
+    def regions(self, first: Prediction, width: int, height: int) -> list[Box]:
+        """Where a picture is to be looked at again after its first look.
+
+        Args:
+            first: what `classify_pixels` said of the whole picture.
+            width, height: of the upright picture in pixels.
+
+        Returns:
+            Boxes in pixels of the upright picture; none where one look is enough.
+        """
+        looks = self.info.decision.looks
+        if looks is None or first.evidence is None or logit(first.smoking) < looks.lowest:
+            return []
+        return regions(first.evidence, width, height, looks, self.info.size)
+
+    def look_at(self, picture: Picture, box: Box) -> float:
+        """The logit of the positive label for a part of a picture.
+
+        Args:
+            picture: as `read_picture` or `read_frame` gives it.
+            box: left, top, right, bottom in pixels of the upright picture.
+        """
+        return logit(self._run(picture.crop(box))[0])
+
+    def combine(
+        self, first: Prediction, logits: Sequence[float], boxes: Sequence[Box]
+    ) -> Prediction:
+        """What the first look and those at regions say together.
+
+        Args:
+            first: what `classify_pixels` said of the whole picture.
+            logits: of the regions, as `look_at` gives them; none leaves ``first`` as it is.
+            boxes: the regions.
+        """
+        looks = self.info.decision.looks
+        if looks is None or not logits:
+            return first
+        score = probability(looks.combine([logit(first.smoking), *logits]))
+        closest = min(boxes, key=lambda box: box[2] - box[0])
+        return self._predict(score, first.evidence, 1 + len(logits), closest)
+
+    def look(self, source: Source, looks: Looks | None = None) -> list[float]:
+        """The logits of all looks at a picture, whatever the first one says; for fitting.
+
+        Args:
+            source: as in `classify`.
+            looks: sizes to try; None for those of the model's decision.
+
+        Returns:
+            The logit of the whole picture, then one for each size; NaN where the picture has too
+            few pixels for it. `edge_app.looks.combine_all` takes rows of these.
+
+        Raises:
+            edge_app.imaging.PictureError: it cannot be read.
+            ValueError: looks are asked of a model without an evidence map.
+        """
+        looks = looks or self.info.decision.looks
+        picture = read_picture(source, self.info.size)
+        score, evidence = self._run(picture.pixels)
+        logits = [logit(score)]
+        if looks is None:
+            return logits
+        if evidence is None:
+            raise ValueError(f"{self.info.path}: has no evidence map, so it can look only once")
+        for share in looks.sizes:
+            one = dataclasses.replace(looks, sizes=(share,))
+            boxes = regions(evidence, picture.width, picture.height, one, self.info.size)
+            logits.append(self.look_at(picture, boxes[0]) if boxes else math.nan)
+        return logits
+
+    def _predict(
+        self,
+        smoking: float,
+        evidence: np.ndarray | None,
+        looks: int = 1,
+        region: Box | None = None,
+    ) -> Prediction:
+        decision = self.info.decision
+        found = smoking >= decision.threshold
+        return Prediction(
+            decision.label if found else self.info.other_label,
+            smoking if found else 1 - smoking,
+            smoking,
+            decision.is_uncertain(smoking),
+            evidence,
+            looks,
+            region,
+        )
+
+    def _run(self, pixels: np.ndarray) -> tuple[float, np.ndarray | None]:
+        """P(Smoking) and the evidence map of the model's input."""
         with self._lock:
             self._interpreter.set_tensor(self._input["index"], self._to_input(pixels)[None])
             self._interpreter.invoke()
             scores = self._get(self._output)
             evidence = self._get(self._evidence) if self._evidence else None
-        decision = self.info.decision
-        smoking = float(np.clip(scores[self._index], 0, 1))
-        uncertain = decision.is_uncertain(smoking)
-        if smoking >= decision.threshold:
-            return Prediction(decision.label, smoking, smoking, uncertain, evidence)
-        return Prediction(self.info.other_label, 1 - smoking, smoking, uncertain, evidence)
+        return float(np.clip(scores[self._index], 0, 1)), evidence
 
-    def _get(self, tensor: dict) -> np.ndarray:
+    def _get(self, tensor: Tensor) -> np.ndarray:
         return _dequantize(self._interpreter.get_tensor(tensor["index"])[0], tensor)
 
     def _to_input(self, pixels: np.ndarray) -> np.ndarray:
         if self._input["dtype"] == np.uint8:
             return pixels  # the quantization parameters are the map to [-1, 1]
         metadata = self.info.metadata
-        values = (pixels - np.float32(metadata.mean)) / np.float32(metadata.std)
+        mean, std = np.array(metadata.mean, np.float32), np.array(metadata.std, np.float32)
+        values = (pixels - mean) / std
         return _quantize(values.astype(np.float32), self._input)
 
 
-def _outputs(path: Path, outputs: list[dict]) -> tuple[dict, dict | None]:
+def _outputs(path: Path, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Tells the scores ``[1, 2]`` from the evidence map ``[1, rows, columns]``, if there is one."""
     scores = [output for output in outputs if len(output["shape"]) == 2]
     maps = [output for output in outputs if len(output["shape"]) == 3]
@@ -213,8 +341,15 @@ def _outputs(path: Path, outputs: list[dict]) -> tuple[dict, dict | None]:
     return scores[0], maps[0] if maps else None
 
 
+def _cells(evidence: Tensor | None) -> tuple[int, int] | None:
+    if evidence is None:
+        return None
+    _, rows, columns = evidence["shape"]
+    return int(rows), int(columns)
+
+
 def _check_contract(
-    path: Path, metadata: Metadata, decision: Decision, model_input: dict, output: dict
+    path: Path, metadata: Metadata, decision: Decision, model_input: Tensor, output: Tensor
 ) -> None:
     shape = tuple(int(n) for n in model_input["shape"])
     if len(shape) != 4 or shape[0] != 1 or shape[1] != shape[2] or shape[3] != 3:
@@ -230,16 +365,16 @@ def _check_contract(
         )
 
 
-def _quantize(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _quantize(values: np.ndarray, tensor: Tensor) -> np.ndarray:
     scale, zero_point = tensor["quantization"]
     if not scale:
         return values
     limits = np.iinfo(tensor["dtype"])
-    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(
-        tensor["dtype"]
-    )
+    steps = np.clip(np.round(values / scale) + zero_point, limits.min, limits.max)
+    quantized: np.ndarray = steps.astype(tensor["dtype"])
+    return quantized
 
 
-def _dequantize(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _dequantize(values: np.ndarray, tensor: Tensor) -> np.ndarray:
     scale, zero_point = tensor["quantization"]
     return (values.astype(np.float32) - zero_point) * scale if scale else values

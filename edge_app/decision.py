@@ -1,17 +1,23 @@
-"""What turns a score into a label, carried inside the model files themselves.
+"""The decision rule that turns a model's scores into a label, stored inside the model file.
 
-A ``.keras`` and a ``.tflite`` file of ours are both readable as ZIP archives, and each holds a
-member ``decision.json``: which label is looked for, from which score on it is given, between which
-scores the model is wrong too often to be taken at its word, and how these were chosen.
-``unzip -p model.tflite decision.json`` shows it.
+A ``.keras`` and a ``.tflite`` file of ours can both be read as ZIP archives, and each holds a
+member ``decision.json``: the positive label, its threshold, the range of scores in which the model
+is often wrong, when to look at a picture again (`edge_app.looks`), and how the threshold was
+chosen. ``unzip -p model.tflite decision.json`` prints it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import zipfile
-from dataclasses import asdict, dataclass
-from typing import IO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edge_app.files import whole_file
+from edge_app.looks import Looks
 
 MEMBER = "decision.json"
 
@@ -21,11 +27,17 @@ class Decision:
     """The rule "``label`` where its score is at least ``threshold``".
 
     Attributes:
-        label: the label that is looked for.
+        label: the positive label.
         threshold: in [0, 1].
         chosen: how the threshold was chosen, for people.
-        uncertain: scores from the first to below the second are shown to people as uncertain;
-            both in [0, 1], with the threshold between them. None where nobody measured it.
+        uncertain: scores from the first to below the second are uncertain: the model is often
+            wrong there; both in [0, 1], with the threshold between them. None where that was not
+            measured.
+        looks: when and where to look at a picture again; None for one look. Threshold and
+            uncertain scores are those of the combined score.
+
+    Raises:
+        ValueError: a value is outside of its range.
 
     >>> Decision(threshold=0.7, chosen="by hand").threshold
     0.7
@@ -35,6 +47,7 @@ class Decision:
     threshold: float = 0.5
     chosen: str = "default: the more probable label"
     uncertain: tuple[float, float] | None = None
+    looks: Looks | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -49,24 +62,62 @@ class Decision:
             object.__setattr__(self, "uncertain", (low, high))  # JSON gives a list
 
     def is_uncertain(self, score: float) -> bool:
-        """Whether a score of the label is one that people should not be given as an answer."""
+        """Whether a score of the label lies in the range in which the model is often wrong."""
         return self.uncertain is not None and self.uncertain[0] <= score < self.uncertain[1]
 
     def with_threshold(self, threshold: float) -> Decision:
-        """The rule with the user's own threshold, without a band that it lies outside of."""
+        """The rule with the user's own threshold; without uncertain scores that exclude it."""
         low, high = self.uncertain or (0.0, 0.0)
         band = self.uncertain if low <= threshold <= high else None
-        return Decision(self.label, threshold, "by the user", band)
+        return dataclasses.replace(self, threshold=threshold, chosen="by the user", uncertain=band)
+
+    def with_looks(self, most: int) -> Decision:
+        """The rule with at most so many looks; 1 is the whole picture alone.
+
+        Raises:
+            ValueError: ``most`` is below 1.
+        """
+        if most < 1:
+            raise ValueError(f"expected at least 1 look, got {most}")
+        if self.looks is None or most > len(self.looks.sizes):
+            return self
+        sizes = self.looks.sizes[: most - 1]
+        looks = dataclasses.replace(self.looks, sizes=sizes) if sizes else None
+        return dataclasses.replace(self, looks=looks)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """What ``decision.json`` holds; without ``looks`` where there is one look."""
+        values: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+        values["looks"] = self.looks and self.looks.to_dict()
+        if self.looks is None:
+            del values["looks"]
+        return json.dumps(values, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Decision:
+        """From what ``decision.json`` holds.
+
+        Raises:
+            ValueError: it is no JSON, or a value cannot be used.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, got {type(values).__name__}")
+        if values.get("looks") is not None:
+            values["looks"] = Looks.from_dict(values["looks"])
+        try:
+            return cls(**values)
+        except TypeError as error:  # an unknown key, or text where a number belongs
+            raise ValueError(str(error)) from None
 
 
 def read_decision(archive: str | IO[bytes]) -> Decision | None:
     """Reads the decision from a model file, or None where it carries none.
 
     Raises:
-        ValueError: the member is there and makes no sense.
+        ValueError: the member is there and cannot be used.
     """
     if not zipfile.is_zipfile(archive):
         return None
@@ -74,8 +125,8 @@ def read_decision(archive: str | IO[bytes]) -> Decision | None:
         if MEMBER not in members.namelist():
             return None
         try:
-            return Decision(**json.loads(members.read(MEMBER)))
-        except (TypeError, ValueError) as error:
+            return Decision.from_json(members.read(MEMBER))
+        except ValueError as error:
             raise ValueError(f"its {MEMBER} cannot be used: {error}") from None
 
 
@@ -83,3 +134,29 @@ def append_decision(archive: str, decision: Decision) -> None:
     """Adds the decision to a model file that has none."""
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as members:
         members.writestr(MEMBER, decision.to_json())
+
+
+def replace_decision(model: str | os.PathLike[str], decision: Decision) -> None:
+    """Writes another decision into a ``.keras`` or ``.tflite`` file; the rest stays as it is.
+
+    The file changes whole or not at all.
+
+    Raises:
+        zipfile.BadZipFile: it is no model file with an archive inside.
+    """
+    path = Path(model)
+    with zipfile.ZipFile(path) as members:
+        kept = [
+            (info, members.read(info)) for info in members.infolist() if info.filename != MEMBER
+        ]
+        # A .tflite begins with the model itself; the archive follows.
+        start = min((info.header_offset for info in members.infolist()), default=0)
+    with open(path, "rb") as file:
+        graph = file.read(start)
+    with whole_file(path) as partial:
+        partial.write_bytes(graph)
+        with zipfile.ZipFile(partial, "a") as members:
+            for info, content in kept:
+                members.writestr(info, content)  # compressed as it was
+            # Without a time stamp, so that the same decision gives the same bytes.
+            members.writestr(zipfile.ZipInfo(MEMBER), decision.to_json())

@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from edge_app.folders import skip_reason
 from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
+from edge_app.looks import Box
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 
@@ -54,41 +55,168 @@ _TURNS = {  # how to undo each EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = {5, 6, 7, 8}
+"""Orientations that swap width and height."""
+_FROM_THE_RIGHT = {2, 3, 7, 8}
+_FROM_BELOW = {3, 4, 6, 7}
+"""Orientations that, once the sides are swapped, count from the right or from below."""
 
 
 class PictureError(ValueError):
     """A picture that cannot be read. The message is one line: what is wrong, without the name."""
 
 
-def read_pixels(source: Source, size: int = 224) -> np.ndarray:
-    """Reads one picture as the model's input.
+class Picture:
+    """A picture, decoded once and ready for several looks.
+
+    Attributes:
+        width, height: of the upright picture in pixels, as stored and not as decoded.
+        pixels: the whole picture as the model's input, ``uint8[size, size, 3]``, RGB.
+    """
+
+    def __init__(
+        self,
+        image: Image.Image,
+        size: int,
+        *,
+        stored: tuple[int, int] | None = None,
+        orientation: int = 1,
+        bgr: bool = False,
+    ):
+        """Prepares the whole picture for the model.
+
+        Args:
+            image: in three channels, possibly at a reduced scale, not yet upright.
+            size: side of the model's input in pixels.
+            stored: width and height before reduction; None for those of ``image``.
+            orientation: by EXIF, 1 to 8.
+            bgr: whether the channels are in OpenCV's order.
+        """
+        self._image, self._size, self._bgr = image, size, bgr
+        self._orientation = orientation
+        self._stored = stored or image.size
+        self.width, self.height = self._stored[::-1] if orientation in _SIDEWAYS else self._stored
+        self.pixels = self._look((0, 0, *image.size))
+
+    def crop(self, box: Box, *, mirrored: bool = False) -> np.ndarray:
+        """A part of the picture as the model's input.
+
+        Args:
+            box: left, top, right, bottom in pixels of the upright picture, inside of it.
+            mirrored: flip it left to right.
+
+        Returns:
+            ``uint8[size, size, 3]``, RGB.
+        """
+        left, top, right, bottom = box
+        # The same box in the picture as it is stored, then in the pixels that were decoded.
+        width, height = self._stored
+        if self._orientation in _SIDEWAYS:
+            left, top, right, bottom = top, left, bottom, right
+        if self._orientation in _FROM_THE_RIGHT:
+            left, right = width - right, width - left
+        if self._orientation in _FROM_BELOW:
+            top, bottom = height - bottom, height - top
+        across, down = self._image.width / width, self._image.height / height
+        pixels = self._look(
+            (
+                left * across,
+                top * down,
+                min(right * across, self._image.width),
+                min(bottom * down, self._image.height),
+            )
+        )
+        return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+
+    def _look(self, box: tuple[float, float, float, float]) -> np.ndarray:
+        # Pillow's bilinear filter widens with the scale, that is, it is antialiased.
+        square = (self._size, self._size)
+        image = self._image.resize(square, Image.Resampling.BILINEAR, box)
+        if self._orientation in _TURNS:
+            image = image.transpose(_TURNS[self._orientation])
+        pixels = np.asarray(image)
+        # Each channel is resized on its own, so their order may change when there is little left.
+        return np.ascontiguousarray(pixels[..., ::-1]) if self._bgr else pixels
+
+
+def read_picture(source: Source, size: int = 224) -> Picture:
+    """Reads one picture for one or several looks.
+
+    A large JPEG is decoded at a reduced scale that serves all of them (`REDUCED_DECODE`).
 
     Args:
         source: a path, the bytes of a picture file, a PIL image, or an RGB array
             ``uint8[height, width, 3]``.
+        size: side of the model's input in pixels.
+
+    Raises:
+        PictureError: the file is missing, unreadable, damaged, or no picture.
+
+    >>> picture = read_picture(Image.new("RGB", (640, 480), "red"))
+    >>> picture.width, picture.pixels.shape
+    (640, (224, 224, 3))
+    """
+    if isinstance(source, np.ndarray):
+        return Picture(_from_array(source), size)
+    with _picture_errors():
+        if isinstance(source, Image.Image):
+            return _to_picture(source, size)
+        with _open(source) as image:
+            stored = image.size
+            # The smallest scale that a JPEG decoder offers and that is large enough.
+            reduced = image.draft("RGB", (round(size * REDUCED_DECODE),) * 2)
+            return _to_picture(image, size, stored if reduced else None)
+
+
+def read_frame(frame: np.ndarray, size: int = 224) -> Picture:
+    """Prepares a camera frame as OpenCV gives it for one or several looks.
+
+    Args:
+        frame: ``uint8[height, width, 3]``, **BGR**.
+        size: side of the model's input in pixels.
+
+    Raises:
+        PictureError: the frame has another shape or dtype.
+    """
+    return Picture(_from_array(frame), size, bgr=True)
+
+
+def read_pixels(source: Source, size: int = 224) -> np.ndarray:
+    """Reads one picture as the model's input.
+
+    Args:
+        source: as in `read_picture`.
         size: side of the result in pixels.
 
     Returns:
         ``uint8[size, size, 3]``, RGB, 0 to 255.
 
     Raises:
-        PictureError: the file is missing, unreadable, damaged, or no picture.
+        PictureError: as `read_picture`.
 
     >>> read_pixels(Image.new("RGB", (640, 480), "red")).shape
     (224, 224, 3)
     """
-    if isinstance(source, np.ndarray):
-        return _shrink(_from_array(source), size)
-    with _picture_errors():
-        if isinstance(source, Image.Image):
-            return _to_pixels(source, size)
-        with _open(source) as image:
-            # The smallest scale that a JPEG decoder offers and that is large enough.
-            image.draft("RGB", (round(size * REDUCED_DECODE),) * 2)
-            return _to_pixels(image, size)
+    return read_picture(source, size).pixels
 
 
-def read_thumbnail(source: Source, longest: int) -> Image.Image:
+def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
+    """Turns a camera frame as OpenCV gives it into the model's input.
+
+    Args:
+        frame: ``uint8[height, width, 3]``, **BGR**.
+        size: side of the result in pixels.
+
+    Returns:
+        ``uint8[size, size, 3]``, RGB, 0 to 255.
+
+    Raises:
+        PictureError: the frame has another shape or dtype.
+    """
+    return read_frame(frame, size).pixels
+
+
+def read_thumbnail(source: str | os.PathLike[str] | bytes, longest: int) -> Image.Image:
     """Reads a picture for people: upright, RGB on white, in its own shape.
 
     Args:
@@ -148,6 +276,7 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
 @contextlib.contextmanager
 def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
     """Opens a picture whose decoder cannot be lost in it; see `_PictureFile`."""
+    file: BinaryIO
     if isinstance(source, bytes):
         file = io.BytesIO(source)
     else:
@@ -227,23 +356,6 @@ def _prepare_decoder(form: str) -> None:
         pillow_heif.options.DECODE_THREADS = 1
 
 
-def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
-    """Turns a camera frame as OpenCV gives it into the model's input.
-
-    Args:
-        frame: ``uint8[height, width, 3]``, **BGR**.
-        size: side of the result in pixels.
-
-    Returns:
-        ``uint8[size, size, 3]``, RGB, 0 to 255.
-
-    Raises:
-        PictureError: the frame has another shape or dtype.
-    """
-    # The channels are resized each on its own, so their order may change when there is little left.
-    return np.ascontiguousarray(_shrink(_from_array(frame), size)[..., ::-1])
-
-
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields the picture files below a folder in a stable order, or the path if it is no folder.
 
@@ -270,13 +382,10 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _to_pixels(image: Image.Image, size: int) -> np.ndarray:
+def _to_picture(image: Image.Image, size: int, stored: tuple[int, int] | None = None) -> Picture:
     image.load()  # before it is asked for its orientation: Pillow turns a TIFF here itself
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    pixels = _shrink(_on_white(image), size)
-    if orientation in _TURNS:
-        pixels = np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
-    return pixels
+    return Picture(_on_white(image), size, stored=stored, orientation=orientation)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -310,11 +419,6 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
             f"expected an array uint8[height, width, 3], got {pixels.dtype}{list(pixels.shape)}"
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _shrink(image: Image.Image, size: int) -> np.ndarray:
-    # Pillow's bilinear filter widens with the scale, that is, it is antialiased.
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _first_line(error: Exception) -> str:
