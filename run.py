@@ -4,6 +4,7 @@
     python3 run.py scan samples/      the edge app: classify, scan, export, live, web, info, space
     python3 run.py test               the tests
     python3 run.py train --help       training; likewise: evaluate, shortcuts, convert, bench
+    python3 run.py docs               the documentation as a website, in build/site
 
 The app gets the environment .venv, the rest gets .venv-dev. Needs Python 3.10 or newer with venv.
 """
@@ -26,6 +27,7 @@ DEV_COMMANDS = {
     "shortcuts": ["train.shortcuts"],
     "convert": ["convert"],
     "bench": ["edge_app", "bench"],
+    "docs": ["mkdocs", "build", "--config-file", str(ROOT / "mkdocs.yml")],
 }
 OURS = "made-by-run.py"  # a file in environments that may be deleted and made anew
 # As `python -m`, but with this folder on the path in place of the user's, where a picture archive

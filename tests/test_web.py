@@ -25,7 +25,7 @@ from webpage import served
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs gradio (requirements-web.txt)")
 
-README = (ROOT / "README.md").read_text()
+DOCUMENT = (ROOT / "docs" / "web.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +94,15 @@ def test_a_picture_gets_the_answer_of_the_library(client, classifier, samples):
     assert answer["elapsed_ms"] > 0
 
 
-def test_the_python_example_of_the_readme_runs(page, monkeypatch, capsys, coffee):
+def test_the_python_example_of_the_documentation_runs(page, monkeypatch, capsys, coffee):
     monkeypatch.chdir(ROOT)
-    example = re.search(r"```python\n(from gradio_client .*?)```", README, re.DOTALL).group(1)
+    example = re.search(r"```python\n(from gradio_client .*?)```", DOCUMENT, re.DOTALL).group(1)
     exec(example.replace("http://127.0.0.1:7860/", page), {})
     assert re.search(rf"^{coffee} ", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_curl_example_of_the_readme_runs(page, coffee):
-    example = re.search(r"```sh\n(HOST=.*?)```", README, re.DOTALL).group(1)
+def test_the_curl_example_of_the_documentation_runs(page, coffee):
+    example = re.search(r"```sh\n(HOST=.*?)```", DOCUMENT, re.DOTALL).group(1)
     script = example.replace("http://127.0.0.1:7860", page.rstrip("/"))
     result = subprocess.run(
         ["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, timeout=60
