@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from edge_app.decision import Decision, read_decision
+from edge_app.foreign import read_description
 from edge_app.imaging import Picture, Source, read_frame, read_picture
 from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import Metadata, MetadataError, read_metadata
@@ -143,14 +144,18 @@ class Classifier:
         path = Path(model)
         try:
             content = path.read_bytes()
-            metadata = read_metadata(content)
-            decision = decision or read_decision(io.BytesIO(content)) or Decision()
+            self._foreign = read_description(content)
+            metadata = self._foreign.metadata if self._foreign else read_metadata(content)
+            of_model = (
+                self._foreign.decision if self._foreign else read_decision(io.BytesIO(content))
+            )
+            decision = decision or of_model or Decision()
             self._interpreter, runtime = make_interpreter(content, threads)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
         except MetadataError as error:
             raise ModelError(
-                f"{path}: {error}; make a model with: python3 run.py convert MODEL.keras"
+                f"{path}: {error}; say what it is: --labels A,B --positive B --input-range 0 1"
             ) from None
         except RuntimeMissingError:
             raise
@@ -163,7 +168,8 @@ class Classifier:
 
         self._input = self._interpreter.get_input_details()[0]
         self._output, self._evidence = _outputs(path, self._interpreter.get_output_details())
-        _check_contract(path, metadata, decision, self._input, self._output)
+        if not self._foreign:
+            _check_contract(path, metadata, decision, self._input, self._output)
         if self._evidence is None:  # nothing says where to look again
             decision = decision.with_looks(1)
         self._index = metadata.labels.index(decision.label)
@@ -316,6 +322,8 @@ class Classifier:
             self._interpreter.set_tensor(self._input["index"], self._to_input(pixels)[None])
             self._interpreter.invoke()
             scores = self._get(self._output)
+            if self._foreign:
+                scores = self._foreign.scores(scores)
             evidence = self._get(self._evidence) if self._evidence else None
         return float(np.clip(scores[self._index], 0, 1)), evidence
 
@@ -323,6 +331,8 @@ class Classifier:
         return _dequantize(self._interpreter.get_tensor(tensor["index"])[0], tensor)
 
     def _to_input(self, pixels: np.ndarray) -> np.ndarray:
+        if self._foreign:
+            return _quantize(self._foreign.preprocessing.apply(pixels), self._input)
         if self._input["dtype"] == np.uint8:
             return pixels  # the quantization parameters are the map to [-1, 1]
         metadata = self.info.metadata

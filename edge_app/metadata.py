@@ -19,6 +19,7 @@ METADATA_BUFFER = "TFLITE_METADATA"
 TENSOR_AXIS_LABELS = 2
 """Value of AssociatedFileType that marks a label file."""
 
+_SKIPPED = (6, 22, 114)  # DEQUANTIZE, RESHAPE, QUANTIZE
 _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 
 
@@ -100,6 +101,32 @@ def _parse(metadata: bytes, model: bytes) -> Metadata:
     )
 
 
+def last_operator(model: bytes, output: int) -> int | None:
+    """The kind of the operator that makes an output.
+
+    Operators that change only the type or the shape of the values are skipped.
+
+    Args:
+        model: the bytes of a ``.tflite`` file.
+        output: number of the output's tensor.
+
+    Returns:
+        ``BuiltinOperator`` of the TFLite schema; None where no operator makes it.
+    """
+    root = _root(model)
+    codes = [max(code.int8(0), code.int32(3)) for code in root.tables(1)]
+    makers = {
+        number: operator for operator in root.tables(2)[0].tables(3) for number in operator.ints(2)
+    }
+    while output in makers:
+        operator = makers[output]
+        code = codes[operator.uint32(0)]
+        if code not in _SKIPPED:
+            return code
+        output = operator.ints(1)[0]
+    return None
+
+
 class _Fields:
     """The fields of one flatbuffer table, by their place in the schema."""
 
@@ -118,6 +145,19 @@ class _Fields:
     def uint8(self, place: int) -> int:
         at = self._at(place)
         return self._table.Bytes[at] if at else 0
+
+    def int8(self, place: int) -> int:
+        at = self._at(place)
+        return int(self._table.Get(flatbuffers.number_types.Int8Flags, at)) if at else 0
+
+    def int32(self, place: int) -> int:
+        at = self._at(place)
+        return int(self._table.Get(flatbuffers.number_types.Int32Flags, at)) if at else 0
+
+    def ints(self, place: int) -> tuple[int, ...]:
+        start, length = self._vector(place)
+        flags = flatbuffers.number_types.Int32Flags
+        return tuple(int(self._table.Get(flags, start + 4 * i)) for i in range(length))
 
     def uint32(self, place: int) -> int:
         at = self._at(place)

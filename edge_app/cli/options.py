@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,88 @@ import click
 
 from edge_app.classifier import DEFAULT_MODEL, Classifier, Prediction
 from edge_app.files import printable
+from edge_app.foreign import self_describing
+from edge_app.labels import split_labels
+from edge_app.preprocessing import NAMED, choose
 from edge_app.runtime import RuntimeMissingError
+
+
+class LabelsType(click.ParamType):
+    """``A,B`` or the name of a label file."""
+
+    name = "A,B,..."
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Returns the labels."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return split_labels(str(value))
+        except (ValueError, OSError) as error:
+            self.fail(str(error), param, ctx)
+
 
 SOME_UNREADABLE = 1
 """Exit code where some inputs could not be read and all others were answered."""
 
 
 def model_options(command: Callable) -> Callable:
-    """Adds the options that choose the model."""
+    """Adds the options that choose the model, and those that describe a foreign one.
+
+    The command is given ``model``, a file that says what it is, and ``threshold``.
+    """
+
+    @functools.wraps(command)
+    def with_model(
+        *arguments: object,
+        model: Path,
+        labels: tuple[str, ...] | None,
+        positive: str | None,
+        input_range: tuple[float, float] | None,
+        preprocess: str | None,
+        **options: object,
+    ) -> object:
+        try:
+            preprocessing = choose(input_range, preprocess)
+            model = self_describing(
+                model, labels=labels, positive=positive, preprocessing=preprocessing
+            )
+        except (ValueError, RuntimeMissingError) as error:
+            raise click.UsageError(str(error)) from None
+        return command(*arguments, model=model, **options)
+
+    return model_choice(foreign_options(with_model))
+
+
+def foreign_options(command: Callable) -> Callable:
+    """Adds the options that say what a model from elsewhere does not say itself."""
+    for option in (
+        click.option(
+            "--preprocess",
+            type=click.Choice(sorted(NAMED)),
+            help="Prepare pixels as preprocess_input of Keras does in this mode.",
+        ),
+        click.option(
+            "--input-range",
+            type=(float, float),
+            metavar="BLACK WHITE",
+            help="Values that the model takes for a black and a white pixel, as 0 1.",
+        ),
+        click.option("--positive", metavar="LABEL", help="Look for this one of the labels."),
+        click.option(
+            "--labels",
+            type=LabelsType(),
+            help="Name the outputs of a model from elsewhere, in order. Or a labels.txt.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def model_choice(command: Callable) -> Callable:
+    """Adds ``--model`` and ``--threshold``."""
     for option in (
         click.option(
             "--threshold",
@@ -28,7 +103,7 @@ def model_options(command: Callable) -> Callable:
             "--model",
             type=click.Path(path_type=Path),
             default=DEFAULT_MODEL,
-            help="A .tflite file as python3 run.py convert writes it.  [default: the shipped one]",
+            help="Use this .tflite file.  [default: the shipped one]",
         ),
     ):
         command = option(command)
