@@ -7,12 +7,18 @@ import errno
 import glob
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 _LONGEST_STEM = 50
 """Characters of a file's name that its partial file has too: names have 255 bytes at most."""
+
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{name}{n}" for name in ("COM", "LPT") for n in range(1, 10))}
+)
+"""Names of Windows that no file can have, whatever their ending."""
 
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
@@ -94,6 +100,24 @@ def numbered(path: Path) -> Iterator[Path]:
     stem, ending = os.path.splitext(path.name)
     for number in itertools.count(2):
         yield path.with_name(f"{stem}-{number}{ending}")
+
+
+def safe_name(name: str, *, windows: bool = os.name == "nt") -> str:
+    r"""A name of a file that leads nowhere else, and that the system can hold.
+
+    Args:
+        name: as another system has it.
+        windows: by the rules of Windows and its file systems, see
+            https://learn.microsoft.com/windows/win32/fileio/naming-a-file.
+
+    >>> safe_name(r"..\a:b.jpg", windows=True), safe_name("nul.jpg", windows=True)
+    ('.._a_b.jpg', '_nul.jpg')
+    """
+    if not windows:
+        return name
+    name = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).rstrip(". ") or "_"
+    stem = name.split(".")[0].rstrip().upper()
+    return f"_{name}" if stem in _DEVICES else name
 
 
 def is_gone(path: str | os.PathLike[str]) -> bool:

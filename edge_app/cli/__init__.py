@@ -11,6 +11,7 @@ import click
 from edge_app import __version__
 from edge_app.cli.bench import bench
 from edge_app.cli.classify import classify
+from edge_app.cli.ending import Commands
 from edge_app.cli.export import export
 from edge_app.cli.info import info
 from edge_app.cli.live import live
@@ -20,6 +21,7 @@ from edge_app.cli.web import web
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="For models of your own, python3 run.py also has: train, evaluate, shortcuts, convert.",
 )

@@ -48,6 +48,14 @@ _REPORT_LIMIT = 10_000
     "--min-score choose. Nothing is moved, deleted or overwritten.",
 )
 @click.option(
+    "--only-below",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --copy-to: copy only what is in this folder, for a RESULT that others made. "
+    "Repeatable.",
+)
+@click.option(
     "--hard-link", is_flag=True, help="With --copy-to: link in place of copying where possible."
 )
 def export(
@@ -58,6 +66,7 @@ def export(
     min_score: float | None,
     limit: int | None,
     copy_to: Path | None,
+    only_below: tuple[Path, ...],
     hard_link: bool,
 ) -> None:
     """Writes the RESULT of a scan as a table or a report, or copies the found pictures.
@@ -69,6 +78,8 @@ def export(
 
     if hard_link and not copy_to:
         raise click.UsageError("--hard-link goes with --copy-to.")
+    if only_below and not copy_to:
+        raise click.UsageError("--only-below goes with --copy-to.")
     if out and copy_to and not form:
         raise click.UsageError("--out needs a --format beside --copy-to.")
     form = form or (None if copy_to else "csv")
@@ -89,7 +100,7 @@ def export(
             _table(rows(), form, out)
         if copy_to:
             found_only = label is None and min_score is None
-            missing += _copies(rows(), copy_to, hard_link, found_only)
+            missing += _copies(rows(), copy_to, hard_link, only_below, found_only)
     except StoreError as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:  # pyarrow, which the edge app does without
@@ -121,13 +132,15 @@ def _report(rows: Iterable, out: Path, limit: int) -> int:
     return summary.missing
 
 
-def _copies(rows: Iterable, folder: Path, hard_link: bool, found_only: bool) -> int:
+def _copies(
+    rows: Iterable, folder: Path, hard_link: bool, below: tuple[Path, ...], found_only: bool
+) -> int:
     from edge_app.export import CopyError, copy_pictures
     from edge_app.export.results import is_found
 
     try:
         chosen = (row for row in rows if row.error is None and (is_found(row) or not found_only))
-        summary = copy_pictures(chosen, folder, hard_link)
+        summary = copy_pictures(chosen, folder, hard_link, below)
     except CopyError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{summary.text()}: {folder}", err=True)

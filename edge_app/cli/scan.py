@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from edge_app.classifier import ModelInfo, Prediction
+from edge_app.cli.ending import NOT_WRITTEN
 from edge_app.cli.options import SOME_UNREADABLE, answer_line, load_classifier, model_options
 from edge_app.files import is_remote
 
 if TYPE_CHECKING:
     from edge_app.scan.workers import Done
-
-NOT_WRITTEN = 3
-"""Exit code where results could not be written."""
 
 
 class _Source(click.Path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import posixpath
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from tqdm import tqdm
 
 from edge_app.export.originals import OriginalError, check_original, read_original
 from edge_app.export.results import name_of
-from edge_app.files import is_remote, numbered, printable, remove_leftovers
+from edge_app.files import is_remote, numbered, printable, remove_leftovers, safe_name
 from edge_app.scan.store import Row
 
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 """What a file system says that has no hard links, or none to another disk."""
+
+
+_NO_SUCH_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}
+"""What a file system says of a name that it cannot hold."""
 
 
 class CopyError(Exception):
@@ -43,28 +48,35 @@ class CopySummary:
         return ", ".join(parts)
 
 
-def copy_pictures(rows: Iterable[Row], folder: Path, hard_link: bool = False) -> CopySummary:
+def copy_pictures(
+    rows: Iterable[Row], folder: Path, hard_link: bool = False, below: Sequence[Path] = ()
+) -> CopySummary:
     """Copies the pictures of these rows into one folder, with a progress bar on a terminal.
 
     A name that is taken by another picture gets a number: ``a.jpg``, ``a-2.jpg``. One that is
     there already with the same content is left alone, so that the same call can be made again.
-    Each file appears whole or not at all. What is missing is named on the error stream.
+    Each file appears whole or not at all. What is missing is named on the error stream. Only
+    files that are pictures by their content are copied.
 
     Args:
         rows: whose pictures to copy.
         folder: made where there is none.
         hard_link: link in place of copying where the file system can; a link takes no room, but
             a program that writes into it changes the original too.
+        below: copy only what is really in one of these folders, wherever links lead; empty for all.
 
     Raises:
         CopyError: the folder cannot be made or written to.
     """
     summary = CopySummary()
+    roots = [os.path.realpath(root) for root in below]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder, ".copy-", ".partial")
         for row in tqdm(rows, desc="Copying", unit="picture", disable=None):
             try:
+                if roots and not _is_below(row.path, roots):
+                    raise OriginalError("is not below the folders that were given")
                 _copy(row, folder, hard_link, summary)
             except OriginalError as error:
                 summary.missing += 1
@@ -74,9 +86,29 @@ def copy_pictures(rows: Iterable[Row], folder: Path, hard_link: bool = False) ->
     return summary
 
 
+def _is_below(path: str | os.PathLike[str], roots: Sequence[str]) -> bool:
+    if is_remote(path):
+        return False
+    try:
+        real = Path(os.path.realpath(path))
+    except ValueError:
+        raise OriginalError("is no valid path") from None
+    return any(real.is_relative_to(root) for root in roots)
+
+
 def _copy(row: Row, folder: Path, hard_link: bool, summary: CopySummary) -> None:
     base = posixpath.basename(row.path) if is_remote(row.path) else os.path.basename(row.path)
     check_original(row.path)
+    try:
+        _copy_as(safe_name(base), row, folder, hard_link, summary)
+    except OSError as error:
+        portable = safe_name(base, windows=True)
+        if error.errno not in _NO_SUCH_NAME or portable == base:
+            raise
+        _copy_as(portable, row, folder, hard_link, summary)  # a disk of Windows, as FAT
+
+
+def _copy_as(base: str, row: Row, folder: Path, hard_link: bool, summary: CopySummary) -> None:
     for target in numbered(folder / base):
         if os.path.lexists(target):
             if _same_content(row, target):
@@ -100,7 +132,8 @@ def _copy_whole(row: Row, target: Path) -> None:
         with open(partial, "wb") as file:
             for block in read_original(row.path):
                 file.write(block)
-        os.utime(partial, ns=(row.modified_ns, row.modified_ns))
+        with contextlib.suppress(OSError, OverflowError):  # a time that the file system cannot hold
+            os.utime(partial, ns=(row.modified_ns, row.modified_ns))
         if not _link(partial, target):  # a link, unlike a rename, never overwrites
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, "is there already", str(target))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from edge_app.files import is_remote, printable
+from edge_app.formats import HEAD_BYTES, sniff
 from edge_app.scan.store import StoreError
 
 _BLOCK = 1 << 20
@@ -19,13 +20,17 @@ class OriginalError(Exception):
 
 
 def check_original(path: str | os.PathLike[str]) -> None:
-    """Makes sure that a picture can be opened.
+    """Makes sure that a picture can be opened, and that it is one by its content.
+
+    The path may be of a database that somebody else made: ``/etc/shadow`` is no picture.
 
     Raises:
-        OriginalError: it is gone, may not be read, or its file system cannot be reached.
+        OriginalError: it is gone, may not be read, is no picture, or its file system cannot be
+            reached.
     """
-    with _original_errors(), _open(path):
-        pass
+    with _original_errors(), _open(path) as file:
+        if sniff(file.read(HEAD_BYTES)) is None:
+            raise OriginalError("is no picture any more")
 
 
 def read_original(path: str | os.PathLike[str]) -> Iterator[bytes]:
@@ -51,6 +56,8 @@ def _original_errors() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise OriginalError("there is no such file any more") from None
+    except ValueError:  # a NUL in it
+        raise OriginalError("is no valid path") from None
     except (OSError, StoreError) as error:
         reason = getattr(error, "strerror", None) or printable(str(error))
         raise OriginalError(f"cannot be read ({reason})") from None
@@ -59,6 +66,8 @@ def _original_errors() -> Iterator[None]:
 def _open(path: str | os.PathLike[str]) -> IO[bytes]:
     if is_remote(path):
         return _open_remote(str(path))
+    if not os.path.isabs(path):
+        raise OriginalError("is no path of this machine")
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
         raise OriginalError("is no ordinary file any more")
     return open(path, "rb")

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from edge_app.files import is_remote
+from edge_app.scan.foreign import ForeignError, check_values
 from edge_app.scan.store import Row, StoreError, path_of, stored_name
 
 SCHEMA = pa.schema(
@@ -125,6 +126,10 @@ def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) 
                 if name in seen:
                     continue
                 seen.add(name)
+            try:
+                check_values(dict(zip(SCHEMA.names, (name, *rest), strict=True)))
+            except ForeignError as error:
+                raise StoreError(f"{part}: {error}") from None
             yield Row(name if is_remote(name) else Path(path_of(name)), *rest)
 
 

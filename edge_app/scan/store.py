@@ -7,6 +7,7 @@ with `read_rows`, which gives back the paths as the file system knows them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.files import is_gone, printable
+from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust
 
 SCHEMA_VERSION = 1
 
@@ -94,6 +96,9 @@ class Row:
     scanned_at: str
 
 
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+
+
 def columns_of(
     state: FileState, info: ModelInfo, result: Prediction | Exception
 ) -> tuple[int, int, str | None, float | None, float, str, str | None, str]:
@@ -123,8 +128,10 @@ def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator
     """
     order = "smoking DESC, path" if by_score else "path"
     with _store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
-        for name, *rest in connection.execute(f"SELECT * FROM pictures ORDER BY {order}"):
-            yield Row(Path(path_of(name)), *rest[:8])
+        columns = ", ".join(_COLUMNS)
+        for values in connection.execute(f"SELECT {columns} FROM pictures ORDER BY {order}"):
+            check_values(dict(zip(_COLUMNS, values, strict=True)))
+            yield Row(Path(path_of(values[0])), *values[1:])
 
 
 class Store:
@@ -145,6 +152,7 @@ class Store:
         with _store_errors(path):
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             _prepare(self._connection, path)
+            check_table(self._connection, _COLUMNS)
             # Its own connection, since one thread asks while another one writes.
             self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
 
@@ -303,13 +311,20 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
     address = f"{db.resolve().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
     try:
-        _check_kind(connection, db)
+        _check_to_read(connection, db)
     except sqlite3.OperationalError:
         # In a folder that cannot be written SQLite cannot make the files it shares with writers.
         connection.close()
         connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
-        _check_kind(connection, db)
+        _check_to_read(connection, db)
     return connection
+
+
+def _check_to_read(connection: sqlite3.Connection, db: Path) -> None:
+    distrust(connection)
+    if _check_kind(connection, db) != SCHEMA_VERSION:
+        raise StoreError(f"{db}: holds no results of a scan")
+    check_table(connection, _COLUMNS)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -344,8 +359,10 @@ def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
 def _store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        reason = str(error)
+    except ForeignError as error:
+        raise StoreError(f"{printable(path)}: {error}") from None
+    except (sqlite3.Error, OverflowError) as error:
+        reason = printable(str(error).replace("\n", " "))
         if "locked" in reason:
             raise StoreBusyError(f"{path}: another program holds it locked") from None
         if "full" in reason:

@@ -57,10 +57,14 @@ def _figures(language: str, say, info: ModelInfo) -> str:
     try:
         file = info.path.parent / "evaluation" / "evaluation.json"
         evaluation = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ""  # a model of the user's own
-    if evaluation["sha256"] != info.sha256:
-        return ""
+        if evaluation["sha256"] != info.sha256:
+            return ""
+        return _table(language, say, info, evaluation)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+        return ""  # a model of the user's own, or an evaluation in a format that is not ours
+
+
+def _table(language: str, say, info: ModelInfo, evaluation: dict) -> str:
 
     def share(value: float, group: dict) -> str:
         return percent(language, value) if group["pictures"] else "-"

@@ -1,0 +1,87 @@
+"""How commands end when they are stopped, or when what they print cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import Any
+
+import click
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+PIPE_CLOSED = 141
+"""Exit code where the program that read the output ended, as ``head`` does."""
+NOT_WRITTEN = 3
+"""Exit code where results could not be written."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+
+
+class Ending(click.Command):
+    """A command that ends with one line and the right exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_missing_streams()
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except OSError as error:
+            code = _say(error)
+            _drop_output()
+            sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nStopped.", err=True)
+            ctx.exit(STOPPED)
+        except BrokenPipeError:  # Click would make it exit code 1, that of unreadable pictures
+            _drop_output()
+            ctx.exit(PIPE_CLOSED)
+
+
+class Commands(Ending, click.Group):
+    """A group of commands that ends likewise."""
+
+
+def open_missing_streams() -> None:
+    """Opens what the caller closed, as ``>&-`` does.
+
+    Else the next file that is opened, perhaps a database, would get the number of the stream, and
+    messages would be written into it. What is written to standard output then fails.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            flags = os.O_WRONLY if number == 2 else os.O_RDONLY
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def _say(error: OSError) -> int:
+    if error.errno == errno.EPIPE:
+        return PIPE_CLOSED
+    if error.filename is not None or error.errno not in _FULL:
+        raise error
+    with contextlib.suppress(OSError):  # standard error may be full as well
+        click.echo(f"Error: the output cannot be written ({error.strerror})", err=True)
+    return NOT_WRITTEN
+
+
+def _drop_output() -> None:
+    """Makes Python's own last flush of what is left succeed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)

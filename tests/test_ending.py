@@ -1,0 +1,88 @@
+"""Commands that are stopped, or whose output cannot be written, end in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
+
+APP = f"'{sys.executable}' -m edge_app"
+
+
+def shell(command, **options):
+    return subprocess.run(
+        ["bash", "-c", command.replace("APP", APP)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ending") / "out.db"
+    shell(f"APP scan samples --db {path}")
+    return path
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "command", ["classify samples", "classify samples --format jsonl", "info", "export DB"]
+)
+def test_a_full_disk_behind_standard_output_is_said(command, db):
+    result = shell(f"APP {command} > /dev/full".replace("DB", str(db)))
+    assert result.returncode == 3
+    assert result.stderr == "Error: the output cannot be written (No space left on device)\n"
+
+
+@pytest.mark.parametrize("command", ["classify samples/coffee.jpg", "info", "export DB"])
+def test_closed_streams_are_no_traceback(command, db):
+    command = f"APP {command}".replace("DB", str(db))
+    closed = shell(f"{command} >&-")
+    assert closed.returncode == 3
+    assert closed.stderr == "Error: the output cannot be written (Bad file descriptor)\n"
+    no_errors = shell(f"{command} 2>&-")
+    assert no_errors.returncode == 0 and no_errors.stdout
+    assert shell(f"{command} <&-").returncode == 0
+
+
+def test_a_scan_without_any_stream_writes_a_good_database(tmp_path):
+    shell(f"APP scan samples --db {tmp_path}/out.db <&- >&- 2>&-")
+    result = shell(f"APP export {tmp_path}/out.db | wc -l")
+    assert int(result.stdout) > 3
+
+
+def test_a_reader_that_ends_ends_it_silently():
+    result = shell("APP classify samples samples samples | head -1; exit ${PIPESTATUS[0]}")
+    assert len(result.stdout.splitlines()) == 1
+    assert result.returncode in (0, 141)
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["classify", "export"])
+def test_ctrl_c_is_exit_code_130_and_one_line(command, tmp_path, db):
+    os.mkfifo(tmp_path / "pipe")  # keeps the command waiting when it has printed something
+    arguments = ["classify", *["samples"] * 500] if command == "classify" else ["export", str(db)]
+    out = ["--out", str(tmp_path / "pipe")] if command == "export" else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge_app", *arguments, *out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if command == "classify":
+        process.stdout.readline()
+    else:
+        time.sleep(5)  # until it waits for a reader of the pipe
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 130, messages
+    assert messages.strip() == "Stopped."
