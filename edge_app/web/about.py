@@ -60,7 +60,7 @@ def _figures(language: str, say, info: ModelInfo) -> str:
         if evaluation["sha256"] != info.sha256:
             return ""
         return _table(language, say, info, evaluation)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""  # a model of the user's own, or an evaluation in a format that is not ours
 
 
