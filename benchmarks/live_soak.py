@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine, resident_megabytes
 from edge_app import Classifier
 from edge_app.imaging import from_frame
 from edge_app.live import Outputs, Rule, run_live
-from edge_app.live.events import EventLog
+from edge_app.live.event_log import EventLog
 from edge_app.live.pictures import Snapshots
 from edge_app.live.sources import Frame, Item, open_frames
 

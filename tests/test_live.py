@@ -215,7 +215,7 @@ def test_the_keys_of_the_window(stream, screen, tmp_path):
         process.kill()
     assert process.returncode == 0
     assert "frames classified" in output
-    assert "no screen" not in errors
+    assert "Without a display" not in errors
     saved = cv2.imread(str(next(tmp_path.glob("smoking-*-key.jpg"))))
     assert saved.shape == (240, 320, 3)  # the frame, without what is drawn on it
     assert "Saved smoking-" in errors
@@ -228,7 +228,7 @@ class Keyboard:
         self.paused = self.wants_to_quit = self.wants_snapshot = False
         self.shown = []
 
-    def show(self, pixels, prediction, region, state, meter):
+    def show(self, moment, lost=False):
         self.shown.append(self.paused)
         if len(self.shown) == 5:
             self.paused = True
@@ -274,7 +274,7 @@ def test_on_a_terminal_there_is_one_status_line(stream):
     *status, summary = text.decode().rstrip().split("\n")
     (line,) = status  # over and over in the same place
     assert line.count("\r") > 5
-    assert re.search(r"NotSmoking \d+%, clear, \d+ frames a second, \d+ ms, \d+ dropped", line)
+    assert re.search(r"NotSmoking \d+%, clear, \d+ frames per second, \d+ ms, \d+ dropped", line)
     assert "frames classified" in summary
 
 

@@ -122,7 +122,7 @@ def test_home_assistant_finds_it_and_sees_the_state(broker, listener):
     wait_for(lambda: listener.last(f"{PREFIX}/state") == "ON")
     publisher.write({"event": "end", "id": "a"})
     wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
-    publisher.write({"event": "blind", "id": "b"})
+    publisher.write({"event": "lost", "id": "b"})
     wait_for(lambda: listener.last(f"{PREFIX}/sees") == "offline")
     assert publisher.close() == 0
     wait_for(lambda: listener.last(f"{PREFIX}/availability") == "offline")
@@ -215,7 +215,87 @@ def test_a_run_tells_of_its_events_and_its_death_is_told(broker, listener, sampl
             process.kill()
             process.communicate()
     told = [json.loads(text) for name, text in listener.messages if name == f"{PREFIX}/event"]
-    assert [record["event"] for record in told][-2:] == ["blind", "sighted"]
+    assert [record["event"] for record in told][-2:] == ["lost", "restored"]
+
+
+def test_a_broker_that_is_not_there_is_said_so_within_ten_seconds_and_once(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    publisher = Publisher(f"mqtt://me:secret@127.0.0.1:{port}/hall")
+    wait_for(lambda: "Connection refused" in caplog.text, 10)
+    time.sleep(3)  # it tries again each second at first
+    publisher.close()
+    assert caplog.text.count("cannot be reached") == 1
+    assert f"MQTT 127.0.0.1:{port}: the broker cannot be reached" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_broker_that_accepts_and_says_nothing_is_said_so(caplog, monkeypatch):
+    monkeypatch.setattr(live_mqtt, "_ANSWER_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = Publisher(f"mqtt://127.0.0.1:{server.getsockname()[1]}/hall")
+        wait_for(lambda: "has not answered for 1 s" in caplog.text)
+        publisher.close()
+
+
+def test_a_wrong_password_is_said_within_ten_seconds_and_the_right_one_later_helps(
+    tmp_path, caplog
+):
+    broker = Broker(tmp_path)
+    lines = broker._config.read_text().replace("allow_anonymous true", "allow_anonymous false")
+    broker._config.write_text(f"{lines}password_file {tmp_path}/passwords\n")
+    passwords = tmp_path / "passwords"
+    for password in ("another", "pa/s#s"):
+        create = ["mosquitto_passwd", "-b", "-c", passwords, "me", password]
+        if not shutil.which(create[0]):
+            pytest.skip("needs the package mosquitto")
+        subprocess.run(create, check=True)
+        passwords.chmod(0o644)
+        broker.start()
+        if password == "another":
+            publisher = Publisher(f"mqtt://me:pa/s#s@127.0.0.1:{broker.port}/hall")
+            wait_for(lambda: "check user and password" in caplog.text, 10)
+            broker.stop()
+    caplog.set_level("INFO", "edge_app.live")
+    wait_for(lambda: "connected" in caplog.text.splitlines()[-1], 60)  # the pauses have grown
+    publisher.close()
+    broker.stop()
+    assert "pa/s#s" not in caplog.text
+
+
+def test_cameras_of_one_detector_are_devices_of_their_own(broker, listener):
+    publishers = [Publisher(broker.url, name) for name in ("front door", "yard")]
+    for name in ("front-door", "yard"):
+        topic = f"homeassistant/binary_sensor/smoking-detector-hall-{name}/config"
+        wait_for(lambda topic=topic: listener.last(topic))
+        config = json.loads(listener.last(topic))
+        assert config["unique_id"] == f"smoking-detector-hall-{name}"
+        wait_for(lambda c=config: listener.last(c["availability"][0]["topic"]) == "online")
+    for publisher in publishers:
+        publisher.close()
+
+
+KNOWN = {  # https://www.home-assistant.io/integrations/binary_sensor.mqtt/#configuration-variables
+    *("availability", "availability_mode", "default_entity_id", "device", "device_class"),
+    *("enabled_by_default", "encoding", "entity_category", "entity_picture", "expire_after"),
+    *("force_update", "icon", "json_attributes_template", "json_attributes_topic", "name"),
+    *("off_delay", "origin", "payload_off", "payload_on", "platform", "qos", "state_topic"),
+    *("unique_id", "value_template"),
+}
+
+
+def test_the_discovery_is_what_home_assistant_documents(broker, listener):
+    publisher = Publisher(broker.url)
+    topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
+    wait_for(lambda: listener.last(topic))
+    config = json.loads(listener.last(topic))
+    publisher.close()
+    assert set(config) <= KNOWN
+    assert {"state_topic", "unique_id", "device", "origin"} <= set(config)
+    assert config["origin"]["name"]  # required by Home Assistant
+    assert config["device"]["identifiers"]
+    assert config["availability_mode"] in ("all", "any", "latest")
+    assert all(set(entry) == {"topic"} for entry in config["availability"])
 
 
 def test_what_never_arrived_is_counted():
@@ -228,9 +308,16 @@ def test_what_never_arrived_is_counted():
 
 
 @pytest.mark.parametrize("url", ["http://host", "host", "mqtt://"])
-def test_an_address_without_sense_is_named_without_its_password(url):
+def test_an_address_without_sense_is_named(url):
     with pytest.raises(ValueError, match="expected an address as mqtt://"):
         Publisher(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:secret@host", "mqtt://me:sec/ret@host:99999", "mqtt://me:/secret#@", "me:secret@h"],
+)
+def test_the_password_of_an_address_without_sense_does_not_show(url):
     with pytest.raises(ValueError) as error:
-        Publisher("http://me:secret@host")
-    assert "secret" not in str(error.value)
+        Publisher(url)
+    assert "sec" not in str(error.value)

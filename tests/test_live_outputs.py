@@ -12,10 +12,11 @@ import pytest
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
-from edge_app.live import EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
-from edge_app.live.decisions import Event  # noqa: E402
-from edge_app.live.events import EventLog  # noqa: E402
-from edge_app.live.pictures import Recorder, Snapshots  # noqa: E402
+from edge_app.live import Camera, EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
+from edge_app.live.event_detector import Event  # noqa: E402
+from edge_app.live.event_log import EventLog  # noqa: E402
+from edge_app.live.pictures import Snapshots  # noqa: E402
+from edge_app.live.recorder import Recorder  # noqa: E402
 from edge_app.live.sources import Frame  # noqa: E402
 
 
@@ -70,7 +71,7 @@ def test_an_episode_of_a_video_is_one_event_with_its_picture(episode, classifier
 def test_an_event_is_the_same_at_another_frame_rate(episode, classifier, tmp_path, fps):
     video, rule, _ = episode
     outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
-    run_live(str(video), classifier, display="none", rule=rule, outputs=outputs, fps=fps)
+    run_live(Camera(str(video), fps=fps), classifier, display="none", rule=rule, outputs=outputs)
     assert 2.5 < records(tmp_path / "events.jsonl")[-1]["seconds"] < 4.0
 
 
@@ -112,12 +113,12 @@ def test_a_record_is_on_disk_as_soon_as_it_is_written(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
-def test_a_full_disk_is_said_once_and_does_not_end_the_run(capsys):
+def test_a_full_disk_is_said_once_and_does_not_end_the_run(caplog):
     outputs = Outputs(log=EventLog(Path("/dev/full")))
     for _ in range(3):
-        outputs.write({"event": "blind", "reason": "test"}, time.time())
+        outputs.write({"event": "lost", "reason": "test"}, time.time())
     outputs.close()
-    assert capsys.readouterr().err.count("--events: cannot be written") == 1
+    assert caplog.text.count("--events: ") == 1
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def small_disk(tmp_path):
     if not mounted or mounted.returncode:
         pytest.skip("needs the right to mount")
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_records_that_a_full_disk_refused_are_written_once_there_is_room(small_disk):
@@ -318,19 +319,77 @@ def test_a_recording_plays_at_the_speed_of_the_source(tmp_path, name):
     video.release()
 
 
-def test_a_recording_stops_at_its_size(tmp_path):
+def noise(number):
+    return np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8)
+
+
+def record_all(recorder, count=100):
+    """Adds frames until the recording is over; returns what it said."""
+    said = []
+    for number in range(count):
+        try:
+            recorder.add(noise(number), number * 0.7)  # seven frames of the file each
+        except OSError as error:
+            said.append(str(error))
+    return said
+
+
+def test_a_recording_stops_at_its_size_and_says_so_once(tmp_path):
     recorder = Recorder(tmp_path / "out.avi", fps=10, max_bytes=200_000)
-    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    for number in range(100):
-        recorder.add(noise, number * 0.7)  # seven frames of the file each
-    assert recorder.is_full
+    (said,) = record_all(recorder)
+    assert "the recording ends" in said
+    assert recorder.is_over
     recorder.close()
     assert (tmp_path / "out.avi").stat().st_size < 200_000 + 57 * 120_000
+    assert cv2.VideoCapture(str(tmp_path / "out.avi")).read()[0]
 
 
-def test_a_recording_needs_a_known_ending(tmp_path):
+@pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
+def test_on_a_disk_that_fills_up_the_recording_is_closed_while_it_can_be_played(small_disk, name):
+    subprocess.run(["mount", "-o", "remount,size=30m", small_disk], check=True)
+    recorder = Recorder(small_disk / name, fps=10, free_bytes=8_000_000)
+    said = record_all(recorder, 400)
+    recorder.close()
+    assert len(said) == 1
+    assert "the disk has less than 8 MB left; the recording ends" in said[0]
+    video = cv2.VideoCapture(str(small_disk / name))
+    count = 0
+    while video.read()[0]:
+        count += 1
+    video.release()
+    assert count >= 50
+
+
+def test_where_the_disk_is_full_from_the_start_nothing_is_left_behind(small_disk):
+    (said,) = record_all(Recorder(small_disk / "out.avi"))
+    assert "0 MB are free, 50 MB are needed" in said
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_writer_that_cannot_open_is_said_once_and_leaves_no_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoWriter_fourcc", lambda *_: 0x21212121)  # no such codec
+    (said,) = record_all(Recorder(tmp_path / "out.avi"))
+    assert "OpenCV cannot write it" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_on_when_its_recording_cannot(small_disk, samples, classifier, caplog, tmp_path):
+    video = write_video(tmp_path / "video.avi", [samples / "cameraman.jpg"], seconds=1)
+    outputs = Outputs(recorder=Recorder(small_disk / "out.avi"))
+    summary = run_live(str(video), classifier, display="none", outputs=outputs)
+    assert summary.classified == 10
+    assert caplog.text.count("--record: ") == 1
+
+
+@pytest.mark.parametrize("ending", [".gif", ""])
+def test_a_recording_needs_a_known_ending(tmp_path, ending):
     with pytest.raises(ValueError, match=r"ends with \.mp4 or \.avi"):
-        Recorder(tmp_path / "out.gif")
+        Recorder(tmp_path / f"out{ending}")
+
+
+def test_a_recording_with_a_name_that_is_not_utf8_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        Recorder(tmp_path / os.fsdecode(b"caf\xe9.avi"))
 
 
 def test_memory_stays_flat_over_many_scores():

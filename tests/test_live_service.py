@@ -91,5 +91,5 @@ def test_its_command_runs_within_its_bounds_on_settings_from_the_environment(
             process.communicate(timeout=30)
         finally:
             process.kill()
-    assert json.loads(events.read_text())["event"] == "blind"
-    assert process.returncode == 1  # it was blind at the end
+    assert json.loads(events.read_text())["event"] == "lost"
+    assert process.returncode == 1  # it was lost at the end

@@ -22,8 +22,18 @@ cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
 
 from edge_app.cli.live import live  # noqa: E402
-from edge_app.live import SourceError, capture, run_live, sources, status  # noqa: E402
-from edge_app.live.capture import list_cameras, shown  # noqa: E402
+from edge_app.live import (  # noqa: E402  # noqa: E402
+    Camera,
+    SourceError,
+    Zone,
+    capture,
+    devices,
+    meter,
+    run_live,
+    sources,
+    zone,
+)
+from edge_app.live.devices import list_cameras  # noqa: E402
 from edge_app.live.sources import Found, Frame, Gate, Lost, open_frames  # noqa: E402
 
 
@@ -90,7 +100,7 @@ def test_a_camera_unplugged_is_reported_once_and_found_again(device, quick):
     seen = until(frames, Found)
     frames.close()
     assert sum(isinstance(item, Lost) for item in seen) == 1
-    assert 1.0 < seen[-1].blind_seconds < 3.0
+    assert 1.0 < seen[-1].lost_seconds < 3.0
     assert device.opened > 3  # it was tried again and again
 
 
@@ -206,26 +216,77 @@ def test_realtime_plays_a_file_at_its_own_speed(video, classifier):
     assert summary.classified + summary.dropped == 24
 
 
-def test_only_the_region_is_looked_at(video, classifier, samples):
+def test_only_the_region_is_looked_at(video, classifier):
     from edge_app.imaging import from_frame
-    from edge_app.live.loop import cut
+    from edge_app.live.zone import Cutter
 
+    region = Zone.parse("10,20,100,200")
     frame = next(open_frames(str(video)))
-    part = cut(frame.pixels, (10, 20, 100, 200))
+    part, box = Cutter(region).cut(frame.pixels)
+    assert box == (10, 20, 100, 200)
     assert (part == frame.pixels[20:220, 10:110]).all()
     whole, cropped = (classifier.classify_pixels(from_frame(x)) for x in (frame.pixels, part))
     assert whole.smoking != cropped.smoking
-    summary = run_live(str(video), classifier, display="none", region=(10, 20, 100, 200))
+    moments = []
+    camera = Camera(str(video), zone=region)
+    summary = run_live(camera, classifier, display="none", on_frame=moments.append)
     assert summary.classified == 24
+    assert {moment.prediction.smoking for moment in moments[:1]} == {cropped.smoking}
+
+
+def test_outside_a_polygon_and_inside_a_mask_there_is_nothing_to_see():
+    from edge_app.live.zone import Cutter
+
+    pixels = np.full((100, 200, 3), 250, np.uint8)
+    part, box = Cutter(Zone.parse("0,0 100,0 0,100", ["10,10,20,20"])).cut(pixels)
+    assert box == (0, 0, 100, 100)
+    assert (part[5, 5] == 250).all()
+    assert (part[90, 90] == 127).all()  # outside the triangle
+    assert (part[20, 20] == 127).all()  # in the mask
+    assert (pixels == 250).all()
+    part, box = Cutter(Zone.parse(masks=["0,0 50,0 50,50 0,50"])).cut(pixels)
+    assert (box, part.shape) == (None, pixels.shape)
+    assert (part[20, 20] == 127).all()
+    assert (part[80, 180] == 250).all()
+
+
+def test_a_zone_keeps_its_place_when_the_camera_changes_its_size():
+    from edge_app.live.zone import Cutter
+
+    cutter = Cutter(Zone.parse("100,50,100,50"))
+    assert cutter.cut(np.zeros((200, 400, 3), np.uint8))[1] == (100, 50, 100, 50)
+    part, box = cutter.cut(np.zeros((100, 200, 3), np.uint8))
+    assert box == (50, 25, 50, 25)
+    assert part.shape == (25, 50, 3)
+    assert cutter.cut(np.zeros((200, 400, 3), np.uint8))[1] == (100, 50, 100, 50)
+    assert cutter.cut(np.zeros((2, 4, 3), np.uint8))[0].size  # however small it gets
+
+
+def test_a_camera_that_gives_smaller_frames_does_not_end_the_run(device, classifier, caplog):
+    device.retrieve = lambda: np.zeros((96, 128, 3) if device.frames < 5 else (48, 64, 3), np.uint8)
+    device.frames, moments = 0, []
+
+    def see(moment):
+        device.frames += 1
+        moments.append(moment)
+
+    camera = Camera("0", fps=20, zone=Zone.parse("60,40,60,50"))
+    opener = lambda source, **options: open_frames(source, opener=device.open, **options)  # noqa: E731
+    with caplog.at_level("INFO", "edge_app.live"):
+        summary = run_live(camera, classifier, "none", duration=2, on_frame=see, frames=opener)
+    assert summary.classified > 8
+    assert moments[0].box == (60, 40, 60, 50)
+    assert moments[-1].box == (30, 20, 30, 25)
+    assert caplog.text.count("frame size changed from 128 x 96 to 64 x 48") == 1
 
 
 def test_a_region_outside_of_the_frame_is_named(video):
     result = run_module("edge_app", "live", "--source", video, "--region", "300,0,100,100")
     assert result.returncode == 2
-    assert "region 300,0,100,100: lies outside of the frame, which is 320 x 240" in result.stderr
+    assert "region 300,0,100,100: lies outside the frame, which is 320 x 240" in result.stderr
 
 
-@pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "0,0,0,10"])
+@pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "0,0,0,10", "1,2 3,4", "1,2 3,4 5"])
 def test_a_region_without_sense_is_named(region):
     result = run_module("edge_app", "live", "--region", region)
     assert result.returncode == 2
@@ -278,10 +339,10 @@ def test_a_server_that_restarts_is_found_again_and_the_events_file_says_so(sampl
     try:
         assert process.stdout.readline().startswith("frame ")
         server.stop()
-        wait_for(lambda: any(record["event"] == "blind" for record in records(events)), 12)
+        wait_for(lambda: any(record["event"] == "lost" for record in records(events)), 12)
         time.sleep(1)
         server.start()
-        wait_for(lambda: any(record["event"] == "sighted" for record in records(events)))
+        wait_for(lambda: any(record["event"] == "restored" for record in records(events)))
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
     finally:
@@ -289,8 +350,8 @@ def test_a_server_that_restarts_is_found_again_and_the_events_file_says_so(sampl
         server.stop()
     assert process.returncode == 0
     assert errors.count("lost (") == 1
-    assert "back after" in errors
-    assert [record["event"] for record in records(events)] == ["blind", "sighted"]
+    assert "restored after" in errors
+    assert [record["event"] for record in records(events)] == ["lost", "restored"]
 
 
 def test_an_rtsp_stream_shows_what_the_server_shows(samples):
@@ -357,7 +418,6 @@ def test_the_password_of_a_stream_is_never_shown():
     assert result.returncode == 2
     assert "rtsp://me@127.0.0.1:9/live: cannot be opened" in result.stderr
     assert "secret" not in result.stderr + result.stdout
-    assert shown("http://host/a?b") == "http://host/a?b"
 
 
 def test_list_says_which_cameras_there_are():
@@ -443,8 +503,8 @@ def raspberry_pi(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "name").write_text(f"{name}\n")
         (folder / "index").write_text(f"{number == 2:d}\n")
-    monkeypatch.setattr(capture, "_BOARD", tmp_path / "model")
-    monkeypatch.setattr(capture, "_V4L2", tmp_path / "video4linux")
+    monkeypatch.setattr(devices, "_BOARD", tmp_path / "model")
+    monkeypatch.setattr(devices, "_V4L2", tmp_path / "video4linux")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="cameras are listed otherwise elsewhere")
@@ -453,7 +513,7 @@ def test_what_is_no_camera_of_a_raspberry_pi_is_not_listed(raspberry_pi):
 
 
 def test_a_raspberry_pi_without_cameras_is_told_how_to_use_its_own(raspberry_pi, monkeypatch):
-    monkeypatch.setattr(capture, "_V4L2", ROOT / "nothing")
+    monkeypatch.setattr(devices, "_V4L2", ROOT / "nothing")
     result = CliRunner().invoke(live, ["--list"])
     assert result.output.startswith("There is no camera. OpenCV cannot open the Raspberry Pi's")
 
@@ -474,8 +534,52 @@ def test_where_picamera2_is_there_only_its_use_is_named(raspberry_pi, picamera2)
         open_frames("63")
 
 
+@pytest.fixture
+def webcam(tmp_path, monkeypatch):
+    """A folder of devices with one camera, and no Raspberry Pi."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "video0").touch()
+    monkeypatch.setattr(devices, "_DEVICES", tmp_path / "dev")
+    monkeypatch.setattr(devices, "_BOARD", tmp_path / "none")
+    return tmp_path / "dev" / "video0"
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="devices are looked at on Linux alone")
+
+
+@linux
+def test_a_camera_that_is_not_there_is_said_so_with_the_command_that_lists_them(webcam):
+    text = devices.why_not("7")
+    assert text.startswith(f"camera 7: there is no {webcam.parent}/video7.")
+    assert text.endswith("live --list shows the cameras")
+
+
+@linux
+def test_a_camera_in_use_names_the_program(webcam):
+    with webcam.open() as file:
+        program = [sys.executable, "-c", "import sys, time; print(1, flush=True); time.sleep(60)"]
+        other = subprocess.Popen(program, stdin=file, stdout=subprocess.PIPE)
+    try:
+        other.stdout.readline()
+        assert "is in use by python" in devices.why_not("0")
+        assert f"(process {other.pid}). Stop that program" in devices.why_not("0")
+    finally:
+        other.kill()
+        other.communicate()
+    assert devices.why_not("0") == "camera 0: cannot be opened. Is it plugged in and not in use?"
+
+
+@linux
+def test_a_missing_permission_names_the_group_and_the_command(webcam, monkeypatch):
+    if os.geteuid() == 0:  # root may do everything
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    else:
+        webcam.chmod(0)
+    assert "Run: sudo usermod -aG video $USER" in devices.why_not("0")
+
+
 def test_elsewhere_nothing_is_said_of_a_raspberry_pi():
-    with pytest.raises(SourceError, match=r"camera 63: cannot be opened") as error:
+    with pytest.raises(SourceError, match=r"camera 63: ") as error:
         open_frames("63")
     assert "Raspberry" not in str(error.value)
 
@@ -487,6 +591,6 @@ def test_a_slow_frame_rate_is_no_outage(device, quick):
     frames.close()
 
 
-@pytest.mark.parametrize("module", [capture, sources, status])
+@pytest.mark.parametrize("module", [capture, devices, meter, sources, zone])
 def test_the_examples_run(module):
     assert doctest.testmod(module).failed == 0

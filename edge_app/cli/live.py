@@ -7,25 +7,24 @@ from pathlib import Path
 
 import click
 
+from edge_app.cli.live_console import Console
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
 
 
 class RegionType(click.ParamType):
-    """``x,y,width,height`` in pixels."""
+    """A rectangle, ``x,y,width,height``, or a polygon, ``x,y x,y x,y``, in pixels."""
 
-    name = "x,y,w,h"
+    name = "region"
 
     def convert(self, value, param, ctx):
-        """Returns four whole numbers."""
-        if isinstance(value, tuple):
-            return value
-        numbers = value.split(",")
-        if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
-            self.fail(f"expected x,y,width,height in pixels, as 100,0,400,400, got {value}")
-        region = tuple(int(number) for number in numbers)
-        if not (region[2] and region[3]):
-            self.fail(f"expected a width and a height above 0, got {value}")
-        return region
+        """Returns the text, once it makes sense."""
+        from edge_app.live.zone import corners
+
+        try:
+            corners(value)
+        except ValueError as error:
+            self.fail(str(error))
+        return value
 
 
 def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -44,15 +43,13 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     ctx.exit()
 
 
-@click.command(
-    context_settings={"auto_envvar_prefix": "SMOKING_LIVE"},
-    epilog="Example: python3 run.py live --source 0 --events events.jsonl",
-)
+@click.command(context_settings={"auto_envvar_prefix": "SMOKING_LIVE"})
 @click.option(
     "--source",
-    default="0",
-    show_default=True,
-    help="A camera's number or device, picamera, a video file, or the URL of a stream.",
+    multiple=True,
+    default=["0"],
+    show_default="0",
+    help="Camera number or device, picamera, video file or stream URL. Repeatable.",
 )
 @click.option(
     "--list",
@@ -60,46 +57,49 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     is_eager=True,
     expose_value=False,
     callback=_list_cameras,
-    help="Show the cameras there are.",
+    help="List the cameras of this machine.",
 )
 @click.option(
     "--display",
     type=click.Choice(["window", "none"]),
-    help="A window, or lines of text.  [default: a window where there is a screen]",
+    help="Open a window, or print lines of text.  [default: window where there is a display]",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(0, 1000, min_open=True),
-    help="Classify at most so many frames a second.",
+    help="Classify at most this many frames per second.",
 )
-@click.option("--region", type=RegionType(), help="Look only at this part, in pixels.")
 @click.option(
-    "--realtime", is_flag=True, help="Play a file at its own speed, not as fast as possible."
+    "--region",
+    type=RegionType(),
+    help='Look only at this part, in pixels: "x,y,width,height" or a polygon "x,y x,y x,y".',
 )
-@click.option("--duration", type=click.FloatRange(0), help="Stop after so many seconds.")
+@click.option("--mask", type=RegionType(), multiple=True, help="Ignore this part. Repeatable.")
+@click.option("--realtime", is_flag=True, help="Play a file at its own speed.")
+@click.option("--duration", type=click.FloatRange(0), help="Stop after this many seconds.")
 @click.option(
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Append a line of JSON as each event begins and ends; at most 20 MB in all.",
+    help="Append events to FILE, one line of JSON each; at most 20 MB in all.",
 )
 @click.option(
     "--snapshots",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the best frame of each event in this folder; the last 200, for 30 days.",
+    help="Keep the best frame of each event in DIR; the last 200, for 30 days.",
 )
 @click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Record what was classified to this .mp4 or .avi, up to 2 GB; where the file is there "
-    "already, a number is added to its name.",
+    help="Record the frames to FILE (.mp4 or .avi), up to 2 GB; existing files are kept.",
 )
 @click.option("--mqtt", metavar="URL", help="Publish to mqtt://user:password@host/name.")
 @model_options
 def live(
-    source: str,
+    source: tuple[str, ...],
     display: str | None,
     fps: float | None,
-    region: tuple[int, int, int, int] | None,
+    region: str | None,
+    mask: tuple[str, ...],
     realtime: bool,
     duration: float | None,
     events: Path | None,
@@ -109,40 +109,62 @@ def live(
     model: Path,
     threshold: float | None,
 ) -> None:
-    """Classifies a camera, a video file or a stream as it runs.
+    """Classify cameras, video files and streams as they run.
 
-    In the window: q quits, p pauses, s saves the picture, e shows the evidence. A camera or stream
-    that is lost is connected again; exit code 1 if it was lost when the run ended. Each option can
-    also be given in the environment, as SMOKING_LIVE_SOURCE or SMOKING_LIVE_MQTT: a password on the
-    command line is there for all users of the machine to see.
+    Keys in the window: q quits, p pauses, s saves the picture, e shows the evidence map. A lost
+    camera or stream is connected again; exit code 1 if it was still lost when the run ended.
+
+    Every option can be set in the environment, such as SMOKING_LIVE_SOURCE or SMOKING_LIVE_MQTT.
+    Do that for passwords: every user of the machine can read a command line.
     """
-    from edge_app.live import Outputs, SourceError, run_live
-    from edge_app.live.events import EventLog
+    from edge_app.live import Camera, Outputs, SourceError, Zone, run_live
+    from edge_app.live.event_log import EventLog
     from edge_app.live.mqtt import Publisher
-    from edge_app.live.pictures import Recorder, Snapshots
+    from edge_app.live.pictures import Snapshots
+    from edge_app.live.recorder import Recorder
 
     classifier = load_classifier(model, threshold)
+    several = len(source) > 1
+    if several and display == "window":
+        raise click.UsageError("--display window shows one camera; leave it out with several.")
+    zone = Zone.parse(region or "", mask) if region or mask else None
+    cameras = [
+        Camera(one, f"camera {number}" if several else "", fps, zone)
+        for number, one in enumerate(source, 1)
+    ]
     try:
-        outputs = Outputs(
-            log=EventLog(events) if events else None,
-            snapshots=Snapshots(snapshots) if snapshots else None,
-            recorder=Recorder(record, fps or 15.0) if record else None,
-            publisher=Publisher(mqtt) if mqtt else None,
-        )
+        log = EventLog(events) if events else None
+        outputs = [
+            Outputs(
+                log=log,
+                snapshots=Snapshots(snapshots) if snapshots else None,
+                recorder=Recorder(_of_camera(record, camera.name), fps or 15.0) if record else None,
+                publisher=Publisher(mqtt, camera.name) if mqtt else None,
+            )
+            for camera in cameras
+        ]
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    try:
-        summary = run_live(
-            source,
-            classifier,
-            display=display,
-            duration=duration,
-            fps=fps,
-            region=region,
-            realtime=realtime,
-            outputs=outputs,
-        )
-    except SourceError as error:
-        raise click.UsageError(str(error)) from None
+    console = Console()
+    with console.listening():
+        try:
+            summary = run_live(
+                cameras,
+                classifier,
+                display=display,
+                duration=duration,
+                realtime=realtime,
+                outputs=outputs,
+                on_frame=console.frame,
+            )
+        except SourceError as error:
+            raise click.UsageError(str(error)) from None
+        finally:
+            console.end()
     click.echo(summary.text())
-    sys.exit(SOME_UNREADABLE if summary.lost else 0)
+    sys.exit(SOME_UNREADABLE if summary.lost or summary.failed else 0)
+
+
+def _of_camera(path: Path, name: str) -> Path:
+    """A file of one camera: its name is added where there are several."""
+    return path.with_stem(f"{path.stem}-{name.replace(' ', '-')}") if name else path

@@ -1,105 +1,152 @@
-"""Frames in, events out, until the source ends or someone says stop."""
+"""Frames in, events out, until the sources end or someone says stop."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-import click
-import numpy as np
-
-from edge_app.classifier import Classifier, Prediction
-from edge_app.imaging import from_frame
-from edge_app.live.decisions import Event, EventDetector, Rule
+from edge_app.classifier import Classifier
+from edge_app.live.camera import Camera, Counts, Moment, Watcher
+from edge_app.live.errors import SourceError
+from edge_app.live.event_detector import Rule
 from edge_app.live.outputs import Outputs
-from edge_app.live.sources import Found, Frame, Lost, SourceError, open_frames
-from edge_app.live.status import Meter, Status
+from edge_app.live.pool import Pool
+from edge_app.live.sources import open_frames
 from edge_app.live.window import Window, has_screen
 
-Region = tuple[int, int, int, int]
+logger = logging.getLogger(__name__)
+
+_ROUND_SECONDS = 0.2
 
 
 @dataclass
-class Summary:
-    """What a live run did.
+class Summary(Counts):
+    """What a live run did, over all cameras.
 
     Attributes:
         label: the label looked for.
-        classified: frames classified.
-        dropped: frames that came while another one was at work.
-        smoking: frames labelled with what is looked for.
-        events: events that began.
-        outages: times that a camera or stream was lost.
         seconds: how long it ran.
-        lost: whether the camera or stream was lost when it ended.
+        failed: cameras that ended with an error.
     """
 
-    label: str
-    classified: int = 0
-    dropped: int = 0
-    smoking: int = 0
-    events: int = 0
-    outages: int = 0
+    label: str = "Smoking"
     seconds: float = 0.0
-    lost: bool = False
+    failed: int = 0
+
+    def add(self, counts: Counts) -> None:
+        """Adds what happened with one camera."""
+        for name in ("classified", "dropped", "smoking", "events", "outages"):
+            setattr(self, name, getattr(self, name) + getattr(counts, name))
+        self.lost = self.lost or counts.lost
 
     def text(self) -> str:
         """The summary for people."""
         rate = self.classified / self.seconds if self.seconds else 0.0
-        lost = f"; lost {self.outages} times" if self.outages else ""
+        lost = f"; source lost {self.outages} times" if self.outages else ""
         return (
-            f"{self.classified} frames classified in {self.seconds:.1f} s ({rate:.0f} a second), "
+            f"{self.classified} frames classified in {self.seconds:.1f} s ({rate:.0f} per second), "
             f"{self.dropped} dropped; {self.label} in {self.smoking}, events: {self.events}{lost}"
         )
 
 
 def run_live(
-    source: str,
+    cameras: str | Camera | Sequence[Camera],
     classifier: Classifier,
     display: str | None = None,
     duration: float | None = None,
     *,
-    fps: float | None = None,
-    region: Region | None = None,
     realtime: bool = False,
+    patient: bool = False,
     rule: Rule | None = None,
-    outputs: Outputs | None = None,
+    outputs: Outputs | Sequence[Outputs] | None = None,
+    on_frame: Callable[[Moment], None] | None = None,
     frames: Callable[..., Iterator] = open_frames,
 ) -> Summary:
-    """Classifies frames as they come.
+    """Classifies frames as they come, of one camera or several.
+
+    Several cameras have a thread each and share one pool of interpreters. What happens is logged
+    by ``edge_app.live``: lost sources as warnings, events at the level INFO.
 
     Args:
-        source: a camera's number or device, ``picamera``, a video file, or a URL.
+        cameras: what to watch; a text is the source of one camera.
         classifier: what to use.
-        display: "window", "none", or None for a window where there is a screen.
+        display: "window", "none", or None for a window where there is a screen; several cameras
+            have none.
         duration: stop after so many seconds, frames or no frames.
-        fps: at most so many frames a second.
-        region: the part to look at: x, y, width, height in pixels of the frame.
-        realtime: play a file at its own speed, as if it were a camera.
+        realtime: play files at their own speed, as if they were cameras.
+        patient: wait for a camera that cannot be opened yet. With several, always so.
         rule: when events begin and end; None for the one that fits the model and ``fps``.
-        outputs: where events, pictures and the recording go; they are closed at the end.
+        outputs: where events, pictures and recordings go, one for each camera; closed at the end.
+        on_frame: called with each result, from the thread of its camera.
         frames: gives the frames, as `open_frames` does.
 
     Raises:
-        edge_app.live.SourceError: the source cannot be opened, or has no such region.
+        edge_app.live.SourceError: no source can be opened, or one has no such region.
     """
-    outputs = outputs or Outputs()
-    waits = os.path.isfile(source) and not realtime
-    rule = rule or Rule.of(classifier.info.decision).for_rate(fps)
-    run = _Run(source, classifier, region, rule, outputs)
+    if isinstance(cameras, (str, Camera)):
+        cameras = [Camera(cameras) if isinstance(cameras, str) else cameras]
+    several = len(cameras) > 1
+    outputs = [outputs] if isinstance(outputs, Outputs) else outputs
+    outputs = outputs or [Outputs() for _ in cameras]
+    pool = Pool(classifier, len(cameras))
+    watchers = [
+        Watcher(camera, pool, classifier.info, output, rule, on_frame)
+        for camera, output in zip(cameras, outputs, strict=True)
+    ]
+    summary = Summary(label=classifier.info.decision.label)
+    opener = _Opener(frames, realtime, patient or several)
     with contextlib.ExitStack() as stack:
-        stack.callback(outputs.close)
+        for output in outputs:
+            stack.callback(output.close)
         stopping = stack.enter_context(_stopped_by_signals())
+        stopping.end = None if duration is None else time.monotonic() + duration
+        start = time.monotonic()
         try:
-            items = stack.enter_context(closing(frames(source, fps=fps, realtime=realtime)))
-        except KeyboardInterrupt:  # a camera may take its time to answer, or never do
-            return run.summary
+            if several:
+                summary.failed = _watch_several(watchers, opener, stopping)
+            else:
+                _watch_one(watchers[0], opener, stopping, display, duration)
+        except KeyboardInterrupt:
+            pass  # how a live run ends
+        finally:
+            summary.seconds = time.monotonic() - start
+            for watcher in watchers:
+                watcher.finish()
+                summary.add(watcher.counts)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Opener:
+    frames: Callable[..., Iterator]
+    realtime: bool
+    patient: bool
+
+    def open(self, camera: Camera) -> Iterator:
+        more = {"patient": True} if self.patient else {}
+        return self.frames(camera.source, fps=camera.fps, realtime=self.realtime, **more)
+
+
+def _watch_one(
+    watcher: Watcher,
+    opener: _Opener,
+    stopping: _Stop,
+    display: str | None,
+    duration: float | None,
+) -> None:
+    """Watches a camera in this thread, with a window where there is to be one."""
+    source = watcher.camera.source
+    waits = os.path.isfile(source) and not opener.realtime
+    with contextlib.ExitStack() as stack:
+        try:
+            items = stack.enter_context(closing(opener.open(watcher.camera)))
         finally:
             stopping.at_once = False
         window = None
@@ -107,131 +154,90 @@ def run_live(
             if has_screen():
                 window = stack.enter_context(closing(Window()))
             else:
-                click.echo("There is no screen; going on without a window (q is Ctrl-C).", err=True)
-        start = time.monotonic()
+                logger.info("Without a display it runs without a window (Ctrl-C quits).")
+        if duration is not None:  # connecting is no part of it
+            stopping.end = time.monotonic() + duration
+        for item in items:
+            if window is None or not window.paused or not hasattr(item, "pixels"):
+                watcher.take(item)
+            waiting = True  # a file waits while the window is paused; a camera cannot
+            while waiting and not stopping.now:
+                if window is not None and not _serve_window(window, watcher):
+                    stopping.set()
+                waiting = window is not None and window.paused and waits
+            if stopping.now:
+                break
+
+
+def _serve_window(window: Window, watcher: Watcher) -> bool:
+    """Draws and answers keys; returns False once the user wants to quit."""
+    moment = watcher.moment
+    if moment is None:
+        return True
+    window.show(moment, lost=watcher.counts.lost)
+    if window.wants_snapshot:
+        watcher.keep_picture()
+    return not window.wants_to_quit
+
+
+def _watch_several(watchers: Sequence[Watcher], opener: _Opener, stopping: _Stop) -> int:
+    """Watches each camera in a thread of its own; returns how many ended with an error.
+
+    Raises:
+        SourceError: all of them did.
+    """
+    stopping.at_once = False
+    errors: list[Exception] = []
+
+    def watch(watcher: Watcher) -> None:
         try:
-            for item in items:
-                run.take(item, window)
-                waiting = True  # a file waits while the window is paused; a camera cannot
-                while waiting and not _is_over(stopping, start, duration):
-                    if window is not None and not run.serve_window(window):
-                        stopping.set()
-                    waiting = window is not None and window.paused and waits
-                if _is_over(stopping, start, duration):
-                    break
-        except KeyboardInterrupt:
-            pass  # how a live run ends
-        finally:
-            run.summary.seconds = time.monotonic() - start
-            run.finish()
-    return run.summary
+            with closing(opener.open(watcher.camera)) as items:
+                for item in items:
+                    if stopping.now:
+                        return
+                    watcher.take(item)
+        except Exception as error:  # of one camera, which is not to end the others
+            errors.append(error)
+            expected = isinstance(error, SourceError)
+            logger.error("%s: %s", watcher.camera.title, error, exc_info=not expected)
+            watcher.counts.lost, watcher.counts.reason = True, str(error)
+
+    threads = [
+        threading.Thread(target=watch, args=(watcher,), name=f"camera {number}", daemon=True)
+        for number, watcher in enumerate(watchers)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads) and not stopping.now:
+            stopping.wait(_ROUND_SECONDS)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(2.0)
+    if len(errors) == len(watchers) and all(isinstance(error, SourceError) for error in errors):
+        raise errors[0]
+    return len(errors)
 
 
 @dataclass
-class _Run:
-    """What a run knows from one frame to the next."""
-
-    source: str
-    classifier: Classifier
-    region: Region | None
-    rule: Rule
-    outputs: Outputs
-    summary: Summary = field(init=False)
-
-    def __post_init__(self) -> None:
-        info = self.classifier.info
-        self.summary = Summary(info.decision.label)
-        self.outputs.describe(self.source, info)
-        self.detector = EventDetector(self.rule)
-        self.meter = Meter()
-        self.status = Status()
-        self.frame: Frame | None = None
-        self.prediction: Prediction | None = None
-        self._offset: float | None = None  # from the source's clock to time.time
-
-    def take(self, item: Frame | Lost | Found | None, window: Window | None) -> None:
-        if isinstance(item, Lost):
-            self.summary.outages += 1
-            self.summary.lost = True
-            self._report(self.detector.interrupt(), reason="blind")
-            self.status.say(f"{self.outputs.source}: lost ({item.reason}); trying again")
-            self.outputs.write({"event": "blind", "reason": item.reason}, time.time())
-        elif isinstance(item, Found):
-            self.summary.lost = False
-            self.status.say(f"{self.outputs.source}: back after {item.blind_seconds:.1f} s")
-            seconds = round(item.blind_seconds, 1)
-            self.outputs.write({"event": "sighted", "blind_seconds": seconds}, time.time())
-        elif item is not None and not (window is not None and window.paused):
-            self._classify(item)
-
-    def serve_window(self, window: Window) -> bool:
-        """Draws and answers keys; returns False once the user wants to quit."""
-        if self.frame is None:
-            return True
-        state = "blind" if self.summary.lost else self.detector.state
-        window.show(self.frame.pixels, self.prediction, self.region, state, self.meter)
-        if window.wants_snapshot and (path := self.outputs.keep_picture(self.frame.pixels)):
-            self.status.say(f"Saved {path}")
-        return not window.wants_to_quit
-
-    def finish(self) -> None:
-        self._report(self.detector.interrupt(), reason="stopped")
-        self.status.end()
-
-    def _classify(self, frame: Frame) -> None:
-        info = self.classifier.info
-        pixels = cut(frame.pixels, self.region)
-        prediction = self.classifier.classify_pixels(from_frame(pixels, info.size))
-        self.meter.add(frame)
-        self.frame, self.prediction = frame, prediction
-        self.summary.classified += 1
-        self.summary.smoking += prediction.label == info.decision.label
-        self.summary.dropped += frame.dropped
-        if self._offset is None or not self.outputs.is_file:  # a camera's day may be set anew
-            self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
-        changes = self.detector.update(prediction.smoking, frame.time)
-        self._report(changes)
-        self.outputs.frame(frame, prediction.smoking, self.detector.since is not None)
-        self.status.frame(frame, prediction, self.detector.state, self.meter, self.summary.dropped)
-
-    def _report(self, changes: list[Event], reason: str = "over") -> None:
-        for event in changes:
-            if event.ended is None:
-                self.summary.events += 1
-                self.status.say(f"{self.summary.label} begins ({event.peak:.0%} at most so far)")
-            else:
-                self.status.say(
-                    f"{self.summary.label} ends after {event.seconds:.1f} s "
-                    f"(peak {event.peak:.0%}, mean {event.mean:.0%})"
-                )
-            self.outputs.event(event, self._offset, reason)
-
-
-def cut(pixels: np.ndarray, region: Region | None) -> np.ndarray:
-    """The part of a frame to look at.
-
-    Raises:
-        SourceError: the frame is too small for it.
-    """
-    if region is None:
-        return pixels
-    x, y, width, height = region
-    if x + width > pixels.shape[1] or y + height > pixels.shape[0]:
-        raise SourceError(
-            f"region {x},{y},{width},{height}: lies outside of the frame, which is "
-            f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
-        )
-    return pixels[y : y + height, x : x + width]
-
-
-def _is_over(stopping: threading.Event, start: float, duration: float | None) -> bool:
-    return stopping.is_set() or (duration is not None and time.monotonic() - start >= duration)
-
-
-class _Stop(threading.Event):
+class _Stop:
     """Set once the run is to end; while ``at_once``, a signal breaks off what is being done."""
 
-    at_once = True
+    at_once: bool = True
+    end: float | None = None
+    _event: threading.Event = field(default_factory=threading.Event)
+
+    def set(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        self._event.wait(seconds)
+
+    @property
+    def now(self) -> bool:
+        """Whether it was set, or the time is over."""
+        return self._event.is_set() or (self.end is not None and time.monotonic() >= self.end)
 
 
 @contextmanager

@@ -1,22 +1,29 @@
-"""Where the results of a live run go; what cannot be written is said once and tried again."""
+"""Where the results of a live run go; a failure to write is reported once."""
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import click
 import numpy as np
 
 from edge_app.classifier import ModelInfo
-from edge_app.live.capture import shown
-from edge_app.live.decisions import Event
-from edge_app.live.events import EventLog
+from edge_app.live.event_detector import Event
+from edge_app.live.event_log import EventLog
 from edge_app.live.mqtt import Publisher
-from edge_app.live.pictures import Recorder, Snapshots, save_picture
+from edge_app.live.pictures import Snapshots, save_picture
+from edge_app.live.recorder import Recorder
+from edge_app.live.redact import shown
 from edge_app.live.sources import Frame
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 2
+"""Version of the records. 2: ``lost``, ``restored``, ``lost_seconds`` in place of ``blind``,
+``sighted``, ``blind_seconds``; ``camera`` and ``schema`` are new."""
 
 
 @dataclass
@@ -29,13 +36,14 @@ class Outputs:
     recorder: Recorder | None = None
 
     def __post_init__(self) -> None:
-        self.source, self.is_file = "", False
+        self.source, self.camera, self.is_file = "", "", False
         self._model = ""
         self._complaints: dict[str, str] = {}
 
-    def describe(self, source: str, info: ModelInfo) -> None:
-        """Takes what every record says: the source, without its password, and the model."""
+    def describe(self, source: str, info: ModelInfo, camera: str = "") -> None:
+        """Takes what every record says: camera, source (without its password), and model."""
         self.source, self.is_file = shown(source), os.path.isfile(source)
+        self.camera = camera
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
 
     def frame(self, frame: Frame, score: float, in_event: bool) -> None:
@@ -47,11 +55,9 @@ class Outputs:
                 self.snapshots.forget()
             with _Attempt(self, "--snapshots"):
                 self.snapshots.prune_hourly()
-        if self.recorder is not None and not self.recorder.is_full:
+        if self.recorder is not None and not self.recorder.is_over:
             with _Attempt(self, "--record"):
                 self.recorder.add(frame.pixels, frame.time)
-            if self.recorder.is_full:
-                click.echo(f"{self.recorder.path}: is full; the recording ends", err=True)
 
     def event(self, event: Event, offset: float, reason: str) -> None:
         """Takes an event that began or ended.
@@ -59,7 +65,7 @@ class Outputs:
         Args:
             event: with times of the source's clock.
             offset: what makes them seconds since 1970.
-            reason: why it ended: ``over``, ``blind`` or ``stopped``.
+            reason: why it ended: ``over``, ``lost`` or ``stopped``.
         """
         record = {
             "event": "start" if event.ended is None else "end",
@@ -83,7 +89,8 @@ class Outputs:
     def write(self, record: dict, when: float) -> None:
         """Takes a record; ``when`` in seconds since 1970."""
         record = {"event": record["event"], "time": iso_time(when), **record}
-        record |= {"source": self.source, "model": self._model}
+        record |= {"camera": self.camera} if self.camera else {}
+        record |= {"source": self.source, "model": self._model, "schema": SCHEMA}
         if self.log is not None:
             with _Attempt(self, "--events"):
                 self.log.write(record)
@@ -99,15 +106,16 @@ class Outputs:
     def close(self) -> None:
         """Ends them all."""
         if self.recorder is not None:
-            self.recorder.close()
+            with _Attempt(self, "--record"):
+                self.recorder.close()
         if self.log is not None:
             self.log.close()
         if self.publisher is not None and (lost := self.publisher.close()):
-            click.echo(f"{lost} events did not reach the MQTT broker.", err=True)
+            logger.warning("%d events did not reach the MQTT broker", lost)
 
 
 class _Attempt:
-    """A full disk is no reason to stop watching: the trouble is said, once until it is over."""
+    """A full disk is no reason to stop watching: the trouble is reported once until it is over."""
 
     def __init__(self, outputs: Outputs, name: str):
         self._complaints, self._name = outputs._complaints, name
@@ -120,7 +128,7 @@ class _Attempt:
             self._complaints.pop(self._name, None)
         elif isinstance(error, OSError):
             if self._complaints.get(self._name) != str(error):
-                click.echo(f"{self._name}: cannot be written ({error}); going on", err=True)
+                logger.warning("%s: %s", self._name, error)
             self._complaints[self._name] = str(error)
         return isinstance(error, OSError)
 

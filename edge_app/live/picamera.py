@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_app.live.capture import SourceError
+from edge_app.live.errors import SourceError
 
 SIZE = (640, 480)
 """Width and height asked of the camera: the model sees 224 x 224 of it."""

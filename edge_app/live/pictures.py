@@ -1,4 +1,4 @@
-"""Pictures kept on disk: the best frame of each event, frames that a key asked for, a recording."""
+"""Pictures kept on disk: the best frame of each event, and frames that a key asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_app.files import is_gone, numbered, whole_file
-from edge_app.live.capture import import_opencv
-from edge_app.live.decisions import Event
+from edge_app.live.event_detector import Event
+from edge_app.live.opencv import import_opencv
 
 KEEP_PICTURES = 200
 KEEP_DAYS = 30.0
@@ -89,81 +89,13 @@ def save_picture(folder: Path, pixels: np.ndarray, name: str) -> Path:
     """
     cv2 = import_opencv()
     now = datetime.now(timezone.utc)
-    path = _free(folder / f"smoking-{now:%Y%m%dT%H%M%SZ}-{name}.jpg")
+    path = free_name(folder / f"smoking-{now:%Y%m%dT%H%M%SZ}-{name}.jpg")
     _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     with whole_file(path) as partial:
         partial.write_bytes(content.tobytes())
     return path
 
 
-def _free(path: Path) -> Path:
+def free_name(path: Path) -> Path:
     """The path, or the first with a number where nothing is yet."""
     return next(free for free in numbered(path) if is_gone(free))
-
-
-class Recorder:
-    """Writes frames to a video file at their own speed; stops at a size."""
-
-    def __init__(self, path: Path, fps: float = 15.0, max_bytes: int = 2_000_000_000):
-        """Prepares a recording.
-
-        Args:
-            path: ends with ``.mp4`` or ``.avi``. What is there already is left alone: a number
-                is added to the name.
-            fps: frames a second of the file; where frames come slower they are repeated.
-            max_bytes: size at which it stops.
-
-        Raises:
-            ValueError: the ending is another one.
-        """
-        if path.suffix.lower() not in (".mp4", ".avi"):
-            raise ValueError(f"{path}: expected a name that ends with .mp4 or .avi")
-        self.path, self.is_full = path, False
-        self._fps, self._max_bytes = fps, max_bytes
-        self._writer = None
-        self._size = (0, 0)
-        self._start, self._written, self._check_at = 0.0, 0, 50
-
-    def add(self, pixels: np.ndarray, when: float) -> None:
-        """Adds a frame of a time in seconds.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if self.is_full:
-            return
-        cv2 = import_opencv()
-        if self._writer is None:
-            self._open(cv2, pixels, when)
-        if (pixels.shape[1], pixels.shape[0]) != self._size:  # the camera came back as another
-            pixels = cv2.resize(pixels, self._size)
-        due = int((when - self._start) * self._fps + 1e-6) + 1
-        if due - self._written > self._fps * 5:  # a gap is not worth minutes of a still
-            self._start += (due - self._written - 1) / self._fps
-            due = self._written + 1
-        for _ in range(due - self._written):
-            self._writer.write(pixels)
-            self._written += 1
-        if self._written >= self._check_at:
-            self._check_at = self._written + 50
-            if self.path.stat().st_size > self._max_bytes:
-                self.is_full = True
-                self.close()
-
-    def close(self) -> None:
-        """Ends the file."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-
-    def _open(self, cv2, pixels: np.ndarray, when: float) -> None:
-        self._size = (pixels.shape[1], pixels.shape[0])
-        self._start, self._written = when, 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = _free(self.path)
-        codec = "mp4v" if self.path.suffix.lower() == ".mp4" else "MJPG"
-        fourcc = cv2.VideoWriter_fourcc(*codec)
-        self._writer = cv2.VideoWriter(str(self.path), fourcc, self._fps, self._size)
-        if not self._writer.isOpened():
-            self._writer = None
-            raise OSError(f"{self.path}: cannot be written")

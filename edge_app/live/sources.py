@@ -14,7 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_app.live.capture import Capture, FileCapture, SourceError, open_capture, why_not
+from edge_app.files import printable
+from edge_app.live.capture import Capture, FileCapture, open_capture
+from edge_app.live.devices import why_not
+from edge_app.live.errors import SourceError
+from edge_app.live.redact import redact, shown
 
 TICK_SECONDS = 0.1
 """Where nothing comes for so long, the caller gets None, and may attend to other things."""
@@ -65,7 +69,7 @@ class Lost:
 class Found:
     """It gives frames again."""
 
-    blind_seconds: float
+    lost_seconds: float
 
 
 Item = Frame | Lost | Found | None
@@ -76,6 +80,7 @@ def open_frames(
     *,
     fps: float | None = None,
     realtime: bool = False,
+    patient: bool = False,
     opener: Callable[[str], Capture] = open_capture,
 ) -> Iterator[Item]:
     """Opens a source and yields its frames: each one of a file, the newest one of all else.
@@ -84,6 +89,7 @@ def open_frames(
         source: a camera's number or device, ``picamera``, a video file, or a URL.
         fps: at most so many frames a second of the source's time; others are passed over.
         realtime: play a file at its own speed, as if it were a camera.
+        patient: where a camera or stream cannot be opened yet, yield `Lost` and try again.
         opener: opens the source; the default knows all of the above.
 
     Returns:
@@ -96,11 +102,11 @@ def open_frames(
     is_file = os.path.isfile(source)
     is_device = source.startswith("/dev/") or source.isdecimal() or source.startswith("picamera")
     if not is_file and not is_device and "://" not in source:
-        raise SourceError(f"{source}: there is no such file")
+        raise SourceError(f"{printable(shown(source))}: there is no such file")
     if is_file and not realtime:
         return _every_frame(opener(source), fps)
     feed = _Feed(source, fps, opener, paced=is_file)
-    first = feed.wait_for_first(OPEN_SECONDS)
+    first = None if patient else feed.wait_for_first(OPEN_SECONDS)
     return _newest_frames(feed, first)
 
 
@@ -119,7 +125,7 @@ def _every_frame(capture: FileCapture, fps: float | None) -> Iterator[Frame]:
         capture.release()
 
 
-def _newest_frames(feed: _Feed, first: Frame) -> Iterator[Item]:
+def _newest_frames(feed: _Feed, first: Frame | None) -> Iterator[Item]:
     """Yields what a feed gives; when it falls silent, makes another, after growing pauses."""
     attempt, began, seen = 0, time.monotonic(), time.monotonic()
     is_lost = False
@@ -231,7 +237,7 @@ class _Feed:
         except SourceError as error:
             self._refusal, self.error = error, str(error)
         except Exception as error:  # whatever a driver raises, it is not to end a run of days
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = redact(f"{type(error).__name__}: {error}", source)
         finally:
             with self._changed:
                 self.ended = True

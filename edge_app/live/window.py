@@ -9,7 +9,8 @@ import sys
 import numpy as np
 
 from edge_app.classifier import Prediction
-from edge_app.live.status import Meter, describe
+from edge_app.live.camera import Moment
+from edge_app.live.meter import describe
 
 TITLE = "Smoking gesture detector (q quits, p pauses, s saves, e evidence)"
 
@@ -45,23 +46,16 @@ class Window:
         self._with_evidence = self._has_size = False
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
-    def show(
-        self,
-        pixels: np.ndarray,
-        prediction: Prediction,
-        region: tuple[int, int, int, int] | None,
-        state: str,
-        meter: Meter,
-    ) -> None:
-        """Draws a frame and takes a key."""
+    def show(self, moment: Moment, lost: bool = False) -> None:
+        """Draws a frame with its result and takes a key."""
         cv2 = self._cv2
-        told = "paused" if self.paused else state
-        picture = pixels.copy()
+        told = "paused" if self.paused else "lost" if lost else moment.state
+        picture, prediction, region = moment.frame.pixels, moment.prediction, moment.box
         if self._with_evidence and prediction.evidence is None:
             told += ", no evidence map in this model"
         elif self._with_evidence:
             picture = overlay_evidence(picture, prediction.evidence, region)
-        picture = draw(picture, prediction, told, meter.rate, meter.latency, region)
+        picture = draw(picture, prediction, told, moment.rate, moment.latency, region, moment.label)
         cv2.imshow(TITLE, picture)
         if not self._has_size:  # from then on it is the user's
             longest = max(picture.shape[:2])
@@ -89,6 +83,7 @@ def draw(
     rate: float,
     latency: float,
     region: tuple[int, int, int, int] | None = None,
+    label: str = "Smoking",
 ) -> np.ndarray:
     """Returns a copy of the frame with the result on it.
 
@@ -99,6 +94,7 @@ def draw(
         rate: classified frames a second.
         latency: from frame to result, in seconds.
         region: the part that was looked at: x, y, width, height.
+        label: the label that the model looks for.
 
     Returns:
         ``uint8[height, width, 3]``, BGR.
@@ -124,7 +120,7 @@ def draw(
     dot = int(9 * scale)
     cv2.circle(picture, (margin + dot, height - bar // 2), dot, colour, -1, cv2.LINE_AA)
     for text, left, y in (
-        (describe(prediction), margin, top),
+        (describe(prediction, label), margin, top),
         (f"{rate:.0f} fps", None, top),
         (state, 2 * margin + 2 * dot, bottom),
         (f"{latency * 1000:.0f} ms", None, bottom),

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from edge_app.classifier import ModelInfo
-from edge_app.live.decisions import Rule
+from edge_app.live.event_detector import Rule
 from edge_app.web.history import Entry
 from edge_app.web.pool import Answer, Pool
 from edge_app.web.texts import decimal, percent, text

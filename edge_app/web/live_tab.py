@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from edge_app.decision import Decision
-from edge_app.live.decisions import EventDetector, Rule
+from edge_app.live.event_detector import EventDetector, Rule
 from edge_app.web import cards
 from edge_app.web.pool import UNCERTAIN, Pool
 from edge_app.web.uploads import MOST_MEGABYTES, LimitError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_app.decision import Decision
-from edge_app.live import decisions
-from edge_app.live.decisions import EventDetector, Rule
+from edge_app.live import event_detector
+from edge_app.live.event_detector import EventDetector, Rule
 
 RATES = [2, 5, 15, 30, 120]
 
@@ -159,4 +159,4 @@ def test_scores_and_times_without_sense_are_refused():
 
 
 def test_the_examples_run():
-    assert doctest.testmod(decisions).failed == 0
+    assert doctest.testmod(event_detector).failed == 0

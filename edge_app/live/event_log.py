@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections import deque
 from io import FileIO
 from pathlib import Path
@@ -39,6 +40,7 @@ class EventLog:
         self.path = path
         self._max_bytes, self._keep = max_bytes, keep
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._lock = threading.Lock()  # cameras share a file
         self._file = self._open()
 
     def write(self, record: dict) -> None:
@@ -49,15 +51,17 @@ class EventLog:
         """
         line = json.dumps(record, ensure_ascii=False)
         # What a name has that is not UTF-8 becomes an escape of JSON's own.
-        self._waiting.append(line.encode(errors="backslashreplace") + b"\n")
-        while self._waiting:
-            self._append(self._waiting[0])
-            self._waiting.popleft()
+        with self._lock:
+            self._waiting.append(line.encode(errors="backslashreplace") + b"\n")
+            while self._waiting:
+                self._append(self._waiting[0])
+                self._waiting.popleft()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; the next record opens it anew."""
         if self._file is not None:
             self._file.close()
+            self._file = None
 
     def _append(self, line: bytes) -> None:
         try:
@@ -72,8 +76,7 @@ class EventLog:
         except OSError as error:
             if error.errno == errno.EINVAL and not self.path.is_file():
                 return  # a pipe or a device, which cannot be synced
-            self.close()
-            self._file = None  # opened anew with the next record: the disk may come back as another
+            self.close()  # opened anew with the next record: the disk may come back as another
             raise
 
     def _open(self) -> FileIO:
