@@ -1,1 +1,1 @@
-"""Harnesses that measure the app against the usual ways of doing the same; never run as tests."""
+"""Benchmarks of the app against the usual ways to do the same. Not tests."""

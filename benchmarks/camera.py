@@ -1,4 +1,4 @@
-"""A camera made of software, in a process of its own: MJPEG over HTTP, every frame numbered.
+"""A simulated camera in its own process: MJPEG over HTTP, every frame numbered.
 
 It sends every frame, as network cameras do, each one when it is due: frame n at the start plus n
 intervals. Who reads too slowly holds it up, so a frame that waits in a buffer grows old on the way,
@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 PERIOD = 128
-"""Numbers in the pictures begin anew after so many."""
+"""Frame numbers wrap around after this many."""
 
-_BITS, _BLOCK = 7, 24  # black and white blocks of so many pixels in the upper left corner
+_BITS, _BLOCK = 7, 24  # black and white blocks, side in pixels, in the upper left corner
 _PICTURE = Path(__file__).resolve().parent.parent / "samples" / "astronaut.jpg"
 
 
@@ -29,7 +29,7 @@ class Camera:
 
     Args:
         size: width and height.
-        fps: frames a second.
+        fps: frames per second.
     """
 
     def __init__(self, size: tuple[int, int], fps: float):
@@ -76,7 +76,7 @@ def read_number(pixels: np.ndarray) -> int:
 
 
 def unwrap(numbers: list[int]) -> np.ndarray:
-    """The places of frames in the stream, from numbers that begin anew; no gap is a period long.
+    """Positions of frames in the stream, from numbers that wrap around; no gap is a period long.
 
     >>> unwrap([126, 127, 3]).tolist()
     [126, 127, 131]
@@ -86,7 +86,7 @@ def unwrap(numbers: list[int]) -> np.ndarray:
 
 
 def serve(size: tuple[int, int], fps: float) -> None:
-    """Serves until the process is ended; prints its URL, then the start of each connection."""
+    """Serves until the process ends. Prints its URL, then the start of each connection."""
     picture = cv2.resize(cv2.imread(str(_PICTURE)), size)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
     parts = []

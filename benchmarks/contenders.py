@@ -1,4 +1,4 @@
-"""The usual ways to classify a folder of pictures with the same model; each gives its scores.
+"""The usual ways to classify a folder of pictures with the same model. Each returns its scores.
 
 Every function takes paths, loads its library and model, warms up on the first picture, and returns
 the seconds that the loop over all of them took, and P(Smoking) of each. An ImportError says that
@@ -29,7 +29,7 @@ Timed = tuple[float, list[float]]
 
 
 def plain_loop(paths: Sequence[Path]) -> Timed:
-    """Pillow decodes all of a picture, one interpreter of one thread classifies it."""
+    """Full decode with Pillow, one interpreter with one thread."""
     classifier = Classifier()
 
     def classify(path: Path) -> float:
@@ -41,13 +41,13 @@ def plain_loop(paths: Sequence[Path]) -> Timed:
 
 
 def decode_and_infer(paths: Sequence[Path]) -> Timed:
-    """What one core can do: our reading of a picture and one inference, nothing around it."""
+    """The bound of one core: the app's decoding and one inference, nothing else."""
     classifier = Classifier()
     return _timed(lambda path: classifier.classify(path).smoking, paths)
 
 
 def keras_predict(paths: Sequence[Path]) -> Timed:
-    """`model.predict` of a picture at a time, on all cores, as notebooks do it."""
+    """`model.predict`, one picture at a time, on all cores, as in notebooks."""
     keras, network = _keras()
 
     def classify(path: Path) -> float:
@@ -59,7 +59,7 @@ def keras_predict(paths: Sequence[Path]) -> Timed:
 
 
 def mediapipe_classifier(paths: Sequence[Path]) -> Timed:
-    """MediaPipe's `ImageClassifier` with our integer model, as its guide shows."""
+    """MediaPipe's `ImageClassifier` with the shipped model, as its guide shows."""
     import mediapipe as mp
     from mediapipe.tasks import python
     from mediapipe.tasks.python import vision
@@ -78,7 +78,7 @@ def mediapipe_classifier(paths: Sequence[Path]) -> Timed:
 
 
 def openvino_float(paths: Sequence[Path]) -> Timed:
-    """OpenVINO on the float model, for throughput, with our decoding in a thread a core."""
+    """OpenVINO on the float model, throughput mode, the app's decoding, one thread per core."""
     import openvino
 
     _, network = _keras()

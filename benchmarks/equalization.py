@@ -20,7 +20,7 @@ _OPERATORS = tflite.BuiltinOperator
 
 
 def equalize(original: bytes, inputs: np.ndarray, strength: float = 0.5) -> bytes:
-    """Makes the channels of the linear tensors of a float network about equally wide.
+    """Equalizes the ranges of the channels of the linear tensors of a float network.
 
     Where only convolutions make a tensor (and additions of such), without an activation, and only
     convolutions take it, its channels can be divided by any numbers, if the weights behind are

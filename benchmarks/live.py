@@ -30,14 +30,14 @@ from edge_app.live.sources import Frame, Item, open_frames
 
 SMALL, LARGE = (640, 480), (1920, 1080)
 CPU_GOAL = 0.15
-"""Share of one core that 15 frames of 640x480 a second may take."""
+"""Share of one core that 640x480 at 15 fps may take."""
 
 _WARM_UP_SECONDS = 2.0  # connecting and the first inference are no part of the figures
 
 
 @dataclass
 class Results:
-    """What a run noted.
+    """The records of a run.
 
     Attributes:
         numbers: read from the pictures of the frames that were classified.
@@ -54,7 +54,7 @@ class Results:
     memory: float = 0.0
 
     def add(self, pixels: np.ndarray, began: float) -> None:
-        """Notes the result of a frame whose preprocessing began at a time."""
+        """Records the result of a frame, given when its preprocessing started."""
         self.times.append(time.monotonic())
         self.cpu.append(time.process_time())
         self.work.append(self.times[-1] - began)
@@ -62,7 +62,7 @@ class Results:
 
 
 class _Noting(Outputs):
-    """Outputs of a live run that note its results."""
+    """Outputs of a live run that record its results."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +70,7 @@ class _Noting(Outputs):
         self.began = 0.0
 
     def frames(self, source: str, **options) -> Iterator[Item]:
-        """As `open_frames`, with the time at which each frame is handed over."""
+        """Like `open_frames`, with the time at which each frame was delivered."""
         for item in open_frames(source, **options):
             self.began = time.monotonic()
             yield item
@@ -88,7 +88,7 @@ def live(url: str, seconds: float) -> Results:
 
 
 def plain_loop(url: str, seconds: float) -> Results:
-    """Reads and classifies frame after frame, as the usual examples do."""
+    """Reads and classifies frame by frame, like the usual examples."""
     classifier, results = Classifier(), Results()
     capture = cv2.VideoCapture(url)
     end = time.monotonic() + seconds
@@ -103,7 +103,7 @@ def plain_loop(url: str, seconds: float) -> Results:
 
 
 def measure(run, camera: Camera, seconds: float) -> tuple[Results, float]:
-    """Runs ``run(url, seconds)`` in a process of its own.
+    """Runs ``run(url, seconds)`` in its own process.
 
     Returns:
         Its results, and when the camera gave it frame 0.
@@ -129,9 +129,9 @@ def _send_results(run, url: str, seconds: float, sender) -> None:
 
 @dataclass(frozen=True)
 class Figures:
-    """What is printed of a run; seconds, but for what says otherwise."""
+    """The printed figures of a run; in seconds unless stated otherwise."""
 
-    rate: float  # frames classified a second
+    rate: float  # frames classified per second
     latencies: np.ndarray  # of each frame
     dropped: int
     cpu: float  # share of one core
@@ -140,7 +140,7 @@ class Figures:
 
     @classmethod
     def of(cls, results: Results, start: float, fps: float) -> Figures:
-        """Computes them, without the first seconds."""
+        """Computes them, leaving out the first seconds."""
         places, times = unwrap(results.numbers), np.array(results.times)
         settled = times > times[0] + _WARM_UP_SECONDS
         places, times = places[settled], times[settled]
@@ -156,7 +156,7 @@ class Figures:
         )
 
     def row(self, scene: str, name: str) -> str:
-        """A line of the table."""
+        """One row of the table."""
         tenth = max(1, len(self.latencies) // 10)
         early, late = self.latencies[:tenth].mean(), self.latencies[-tenth:].mean()
         milliseconds = [*np.percentile(self.latencies, [50, 95, 99]), early, late]
@@ -175,17 +175,21 @@ def _table_head() -> str:
 
 @click.command()
 @click.option(
-    "--seconds", type=click.FloatRange(5), default=15, show_default=True, help="Of each line."
+    "--seconds",
+    type=click.FloatRange(5),
+    default=15,
+    show_default=True,
+    help="Duration of each row.",
 )
 def main(seconds: float) -> None:
-    """The live mode against a plain loop over cap.read(): latency, CPU, memory."""
+    """Compare live with a plain loop over cap.read(): latency, CPU, memory."""
     click.echo(f"{describe_machine()}\nload before: {os.getloadavg()[0]:.1f}\n")
     click.echo(_table_head())
     too_fast = round(1.5 / _seconds_a_frame(SMALL))
     scenes = [(SMALL, 30), (LARGE, 30), (SMALL, too_fast)]
     fresh = []
     for size, fps in scenes:
-        scene = f"{size[0]}x{size[1]}, {fps} a second"
+        scene = f"{size[0]}x{size[1]}, {fps} fps"
         with Camera(size, fps) as camera:
             for name, run in (("plain loop", plain_loop), ("live", live)):
                 results, start = measure(run, camera, seconds + _WARM_UP_SECONDS)
@@ -195,8 +199,10 @@ def main(seconds: float) -> None:
     with Camera(SMALL, 15) as camera:
         results, start = measure(live, camera, seconds + _WARM_UP_SECONDS)
         slow = Figures.of(results, start, 15)
-        click.echo(slow.row("640x480, 15 a second", "live"))
-    click.echo("\nfps: frames classified a second; latency in ms; early and late: mean latency of")
+        click.echo(slow.row("640x480, 15 fps", "live"))
+    click.echo(
+        "\nfps: frames classified per second; latency in ms; early and late: mean latency of"
+    )
     click.echo("the first and last tenth; CPU: of one core; MB: resident memory\n")
     for scene, figures, fps in fresh:
         latency = np.percentile(figures.latencies, 95)
@@ -207,13 +213,13 @@ def main(seconds: float) -> None:
             f"{_verdict(latency <= bound)}"
         )
     click.echo(
-        f"640x480, 15 a second: {slow.cpu:.1%} of a core; goal {CPU_GOAL:.0%}: "
+        f"640x480, 15 fps: {slow.cpu:.1%} of a core; goal {CPU_GOAL:.0%}: "
         f"{_verdict(slow.cpu < CPU_GOAL)}"
     )
 
 
 def _seconds_a_frame(size: tuple[int, int]) -> float:
-    """How long the plain loop takes for a frame: decoding, preprocessing, inference; median."""
+    """Median time of the plain loop for one frame: decoding, preprocessing, inference."""
     classifier, taken = Classifier(), []
     with Camera(size, 1000) as camera:
         capture = cv2.VideoCapture(camera.url)

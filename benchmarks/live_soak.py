@@ -1,4 +1,4 @@
-"""Whether the live mode's memory stays flat: 200,000 frames, with events, snapshots and outages.
+"""Does the memory of live stay flat: 200,000 frames, with events, snapshots and outages.
 
     python -m benchmarks.live_soak --frames 200000
 
@@ -36,7 +36,7 @@ _SLEEP_SECONDS = 0.004
 
 
 class SoftwareCamera:
-    """Shows two pictures in turn, and is gone every few thousand frames."""
+    """Shows two pictures in turn and disappears every few thousand frames."""
 
     def __init__(self, pictures: list[np.ndarray]):
         self._pictures = pictures
@@ -60,7 +60,7 @@ class SoftwareCamera:
 
 
 def soak(classifier: Classifier, count: int, progress: Callable[[int, float], None]) -> list[float]:
-    """Runs the live mode over so many frames.
+    """Runs live over a number of frames.
 
     Args:
         classifier: what to use.
@@ -113,7 +113,7 @@ def _camera_with_events(classifier: Classifier) -> tuple[SoftwareCamera, Rule]:
 @click.command()
 @click.option("--frames", type=click.IntRange(100), default=200_000, show_default=True)
 def main(frames: int) -> None:
-    """Runs the live mode over many frames and says whether memory stayed flat."""
+    """Run live over many frames and report whether memory stays flat."""
     click.echo(describe_machine())
     memory = soak(
         Classifier(), frames, lambda seen, now: click.echo(f"{seen:>8} frames {now:8.1f} MB")

@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine that a measurement was made on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe_machine() -> str:
-    """Processor, cores, memory, system, and the versions that matter for speed, in a line."""
+    """Processor, cores, memory, system and the versions that matter for speed, on one line."""
     memory = ""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -27,7 +27,7 @@ def describe_machine() -> str:
 
 
 def resident_megabytes(process: int | str = "self") -> float:
-    """Resident memory of a process, in MB; Linux alone."""
+    """Resident memory of a process in MB. Linux only."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -1,4 +1,4 @@
-"""The README's pictures of the page and the live window, of what the shipped model says.
+"""Screenshots of the web page and the live window for the documentation.
 
     python -m benchmarks.pictures
 
@@ -23,7 +23,7 @@ from edge_app.live.window import draw, overlay_evidence
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "samples"
 CAMERA_RATE = 15
-"""Frames a second that the live window's picture shows: those of a webcam in a room."""
+"""Frame rate shown in the live window: that of a webcam indoors."""
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def write_live_window(file: Path) -> None:
-    """The live window as it is, and with its evidence, side by side."""
+    """The live window without and with the class activation map, side by side."""
     classifier = Classifier()
     picture = cv2.imread(str(SAMPLES / "astronaut.jpg"))
     picture = cv2.resize(picture, (480, 480), interpolation=cv2.INTER_AREA)
@@ -58,7 +58,7 @@ def write_live_window(file: Path) -> None:
 
 
 def write_picture_tab(browser: Browser, url: str, file: Path) -> None:
-    """The first tab with an answer, light, in English."""
+    """The first tab with an answer, light, English."""
     page = _visit(browser, url, locale="en-US", color_scheme="light")
     page.locator("#picture-input input[type=file]").set_input_files(SAMPLES / "cameraman.jpg")
     page.locator("#result .answer").wait_for()
@@ -67,7 +67,7 @@ def write_picture_tab(browser: Browser, url: str, file: Path) -> None:
 
 
 def write_history_tab(browser: Browser, url: str, file: Path) -> None:
-    """The history of a visit, dark, in Indonesian."""
+    """The history, dark, Indonesian."""
     page = _visit(browser, url, locale="id-ID", color_scheme="dark")
     samples = sorted(SAMPLES.glob("*.jpg"))
     page.get_by_role("tab").nth(2).click()

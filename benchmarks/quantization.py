@@ -1,10 +1,10 @@
-"""Ways to make 8-bit integers of a Keras classifier, side by side on real pictures.
+"""Ways to quantize a Keras classifier, side by side on real pictures.
 
-    python -m benchmarks.quantization MODEL.keras --calibration DIR --unseen DIR [--only WORD]
+    python -m benchmarks.quantization MODEL.keras --calibration DIR --held-out DIR [--only WORD]
 
 For each way it prints the size of the file, how far its scores are from those of the Keras model
-on pictures that no calibration saw, how far the runtimes are from each other, and how long one
-inference takes. `convert/EXPERIMENTS.md` keeps the table.
+on held-out pictures, how far the runtimes differ from each other, and how long one inference
+takes. `convert/EXPERIMENTS.md` keeps the table.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ try:
     from litert_quantizer.algorithm_manager import AlgorithmName
     from litert_quantizer.qtyping import TFLOperationName
 except ImportError:
-    quantizer = None  # its rows are left out, and a line says so
+    quantizer = None  # its rows are left out, which is reported
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every way starts from.
+    """What every method starts from.
 
     Attributes:
         canonical: the model.
@@ -64,7 +64,7 @@ class Bench:
         return self.canonical.to_input(self.pixels[:count])
 
     def converted(self, count: int) -> bytes:
-        """By TensorFlow's converter, with its own ranges."""
+        """TensorFlow's converter with its own ranges."""
         return to_tflite(self.canonical, "int8", self.pixels[:count])
 
     def corrected(self, integer: bytes, original: bytes, count: int = BIAS_PICTURES) -> bytes:
@@ -73,7 +73,7 @@ class Bench:
         return correct_biases(integer, original, pixels, canonical.low, canonical.high)
 
     def ours(self, ranges: str = "mse", count: int = RANGE_PICTURES, biases: int = BIAS_PICTURES):
-        """As `python -m convert` does it, with other choices."""
+        """Like `python -m convert`, with other choices."""
         integer = set_ranges(self.converted(8), self.original, self.inputs(count), ranges)
         return self.corrected(round_alike(integer, self.original), self.original, biases)
 
@@ -125,7 +125,7 @@ class Bench:
 
 
 def ways(bench: Bench) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The name of each way and what makes its network."""
+    """The name of each method and the function that makes its network."""
     few, some, many = 16, RANGE_PICTURES, len(bench.pixels)
     for form in ("float32", "float16", "dynamic"):
         yield f"{form}", lambda form=form: to_tflite(bench.canonical, form)
@@ -165,22 +165,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--calibration", type=Path, required=True, action="append")
-    parser.add_argument("--unseen", type=Path, required=True, action="append")
-    parser.add_argument("--pictures", type=int, default=200, help="of each kind, at most")
-    parser.add_argument("--keep", type=Path, help="a folder to write the files to")
-    parser.add_argument("--only", default="", help="ways whose names contain this")
+    parser.add_argument("--held-out", type=Path, required=True, action="append")
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=200,
+        help="maximum number for calibration, and for comparison",
+    )
+    parser.add_argument("--keep", type=Path, help="write the files to this folder")
+    parser.add_argument("--only", default="", help="run only methods whose names contain this")
     options = parser.parse_args()
 
     canonical = canonicalize(load_classifier(options.model))
     kinds = []
-    for folders in (options.calibration, options.unseen):
+    for folders in (options.calibration, options.held_out):
         found = [path for folder in folders for path in find_pictures(folder)]
         paths = take_evenly(for_calibration(found), "Smoking")[: options.pictures]
         kinds.append(np.stack([read_pixels(path, canonical.size) for path in paths]))
-    pixels, unseen = kinds
-    expected = canonical.original_scores(unseen)
+    pixels, held_out = kinds
+    expected = canonical.original_scores(held_out)
 
-    print(f"{options.model.name}, {len(pixels)} calibration pictures, {len(unseen)} unseen")
+    print(f"{options.model.name}, {len(pixels)} calibration pictures, {len(held_out)} held-out")
     print(describe_machine())
     if not quantizer:
         print("Without litert-quantizer's rows: pip install litert-quantizer")
@@ -197,16 +202,16 @@ def main() -> None:
             if options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 (options.keep / f"{name.replace(' ', '_')}.tflite").write_bytes(model)
-            print(row(name, model, canonical, unseen, expected), flush=True)
+            print(row(name, model, canonical, held_out, expected), flush=True)
 
 
 def row(
-    name: str, model: bytes, canonical: CanonicalModel, unseen: np.ndarray, expected: np.ndarray
+    name: str, model: bytes, canonical: CanonicalModel, held_out: np.ndarray, expected: np.ndarray
 ) -> str:
     """One row of the table."""
-    scores, milliseconds = run(model, canonical, unseen, "AUTO")
+    scores, milliseconds = run(model, canonical, held_out, "AUTO")
     # The kernels of older runtimes and small boards; float kernels round no two ways.
-    some = unseen[:40]
+    some = held_out[:40]
     others, _ = run(model, canonical, some, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
     difference, apart = abs(scores - expected), abs(scores[: len(some)] - others)
     flips = int(((scores >= 0.5) != (expected >= 0.5)).sum())

@@ -1,11 +1,11 @@
-"""What decoding large JPEGs at a reduced scale does to the answers.
+"""How far reduced-scale decoding of large JPEGs moves the scores.
 
     python -m benchmarks.reduced_decode ../shared/data/smoker/Testing
 
 Each picture is made large, written as a JPEG, and read in three ways: decoded in full, decoded at
 the reduced scale that `edge_app.imaging` uses, and in full with a tenth of the model's input
-moved by one grey level, which nobody can see: the noise that every camera and every other decoder
-brings. Each is compared with the first.
+moved by one grey level: invisible noise, as from every camera and every other decoder. The
+other two are compared with the first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Pixels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Moved:
-    """How far P(Smoking) moves: the mean, the 99th percentile, the most; and how many labels."""
+    """Change of P(Smoking): mean, 99th percentile, maximum; and the number of changed labels."""
 
     mean: float
     percentile_99: float
@@ -41,7 +41,7 @@ class Moved:
 def measure(
     score: Callable[[np.ndarray], np.ndarray], pixels: Pixels, threshold: float
 ) -> tuple[Moved, Moved]:
-    """What the reduced scale does to a model's scores, and what noise does.
+    """How far the reduced scale, and noise, move the scores of a model.
 
     Args:
         score: P(Smoking) ``float[n]`` of pixels ``uint8[n, 224, 224, 3]``.
@@ -93,9 +93,11 @@ def _moved(wanted: np.ndarray, scores: np.ndarray, threshold: float) -> Moved:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--side", default=1792, show_default=True, help="Of the enlarged pictures, pixels.")
+@click.option(
+    "--side", default=1792, show_default=True, help="Side of the enlarged pictures, in pixels."
+)
 def main(folder: Path, side: int) -> None:
-    """Prints how far reduced-scale decoding, and noise, move P(Smoking)."""
+    """Print how far reduced-scale decoding, and noise, move P(Smoking)."""
     import keras
 
     classifier = Classifier()

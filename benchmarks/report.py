@@ -1,4 +1,4 @@
-"""The HTML report of many pictures: how large it is, and how soon a browser has it ready.
+"""The HTML report of many pictures: its size, and how fast a browser shows it.
 
     python -m benchmarks.report 10000
     python -m benchmarks.report 480 --screenshot docs/scan_report.png
@@ -32,7 +32,7 @@ _NAMES = ("2024/garden", "2025/sea and hills", "2025/birthday", "2026/town", "sc
 
 
 def make_pictures(folder: Path, count: int, distinct: int = 500) -> None:
-    """Writes so many pictures into a few folders, and three files that cannot be read."""
+    """Writes pictures into a few folders, and three files that cannot be read."""
     rng = random.Random(2)
     samples = [
         ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in find_pictures(SAMPLES)
@@ -59,7 +59,7 @@ def make_pictures(folder: Path, count: int, distinct: int = 500) -> None:
 
 
 def visit(page: Page, report: Path) -> dict[str, float]:
-    """Opens the report; gives milliseconds until the first thumbnails, the end, and a jump down."""
+    """Opens the report. Returns milliseconds to the first thumbnails, the end, and for a jump."""
     start = time.perf_counter()
     page.goto(report.as_uri(), wait_until="commit")
     page.wait_for_function("document.querySelectorAll('.card img[src]').length >= 6")
@@ -94,7 +94,7 @@ def visit(page: Page, report: Path) -> dict[str, float]:
 @click.argument("count", type=click.IntRange(10), default=10_000)
 @click.option("--screenshot", type=click.Path(dir_okay=False, path_type=Path))
 def main(count: int, screenshot: Path | None) -> None:
-    """Prints the size of the report of so many pictures and the times of its reader."""
+    """Print the size of a report and the times that its reader waits."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         raise click.UsageError("needs Chromium: apt-get install chromium")

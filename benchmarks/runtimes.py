@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def differing(file: tflite.ModelT, pixels: np.ndarray) -> dict[str, list[float]]:
-    """The share of integer values that differ, of each operator, by its kind."""
+    """The share of integer values that differ, by kind of operator."""
     names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if name.isupper()}
     graph = file.subgraphs[0]
     values = {int(graph.inputs[0]): pixels[:, None]}

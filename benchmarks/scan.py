@@ -1,4 +1,4 @@
-"""Scanning against the usual ways of doing the same, in one run, as ratios.
+"""Scanning compared with the usual ways to do the same, in one run, as ratios.
 
     python3 run.py bench scan
     python3 run.py bench scan --ray
@@ -45,7 +45,7 @@ OTHERS = (
 
 
 def make_pictures(folder: Path, size: tuple[int, int], count: int, distinct: int) -> list[Path]:
-    """Writes JPEGs of a size, each a file of its own with noise like that of a sensor."""
+    """Writes JPEGs of a given size, each with its own sensor-like noise."""
     rng = np.random.default_rng(0)
     samples = [Image.open(path).convert("RGB") for path in find_pictures(SAMPLES)]
     folder.mkdir()
@@ -63,7 +63,7 @@ def make_pictures(folder: Path, size: tuple[int, int], count: int, distinct: int
 
 
 def in_process(function: Callable, *arguments: object) -> object:
-    """Calls a function in a fresh process, without what its libraries write on stderr."""
+    """Calls a function in a fresh process, hiding what its libraries write to stderr."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_quietly, function, *arguments).result()
@@ -75,7 +75,7 @@ def _quietly(function: Callable, *arguments: object) -> object:
 
 
 def time_scan(folder: Path) -> tuple[float, list[float]]:
-    """Scans a folder from the walk to the last commit; gives seconds and scores, in order."""
+    """Scans a folder from the walk to the last commit. Returns seconds and scores, in order."""
     info = Classifier().info
     with tempfile.TemporaryDirectory() as name:
         db = Path(name, "out.db")
@@ -86,7 +86,7 @@ def time_scan(folder: Path) -> tuple[float, list[float]]:
 
 
 def bound_of_all_cores(paths: Sequence[Path]) -> float:
-    """Pictures a second of one loop of decoding and inference on each core, at the same time."""
+    """Pictures per second of a loop of decoding and inference on each core at the same time."""
     cores = count_cores()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, mp_context=context) as pool:
@@ -96,7 +96,7 @@ def bound_of_all_cores(paths: Sequence[Path]) -> float:
 
 
 def stages(paths: Sequence[Path]) -> dict[str, float]:
-    """Milliseconds a picture of each stage, on one core."""
+    """Milliseconds per picture of each stage, on one core."""
     classifier = Classifier()
     spent: dict[str, list[float]] = {name: [] for name in ("read", "decode", "resize", "infer")}
     with tempfile.TemporaryDirectory() as name, Store(Path(name, "out.db")) as store:
@@ -129,7 +129,7 @@ def stages(paths: Sequence[Path]) -> dict[str, float]:
 
 
 def time_ray(folder: Path, workers: int) -> tuple[float, float]:
-    """Gives pictures a second once all workers are at work, and seconds until then."""
+    """Returns pictures per second once all workers are busy, and the seconds until then."""
     from edge_app.scan.parquet import read_parquet
     from edge_app.scan.ray_engine import run_ray_scan
 
@@ -141,7 +141,7 @@ def time_ray(folder: Path, workers: int) -> tuple[float, float]:
 
 
 def listing_megabytes(count: int) -> float:
-    """Memory of the driver of a Ray scan for so many names and their batches."""
+    """Memory of the driver of a Ray scan, by number of names."""
     from edge_app.scan.batches import Listed, cut_batches
 
     before = resident_megabytes()
@@ -162,7 +162,7 @@ def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> 
     print("| | " + " | ".join(f"{value:.2f}" for value in measured.values()) + " |\n")
 
     plain, scans, bounds, one_core = [], [], [], []
-    for _ in range(_ROUNDS):  # interleaved, so that what else the machine does hits them alike
+    for _ in range(_ROUNDS):  # interleaved, so that other load affects all of them
         seconds, plain_scores = in_process(contenders.plain_loop, few)
         plain.append(len(few) / seconds)
         bounds.append(bound_of_all_cores(few))
@@ -171,7 +171,7 @@ def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> 
         seconds, scores = in_process(time_scan, paths[0].parent)
         scans.append(len(paths) / seconds)
     reference = statistics.median(plain)
-    print("| | pictures a second | of the plain loop | same label |")
+    print("| | pictures/s | relative to the plain loop | same label |")
     print("|---|--:|--:|--:|")
 
     def line(kind: str, rate: float, found: Sequence[float] | None = None) -> None:
@@ -204,7 +204,7 @@ def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> 
 
 def ray_table(folder: Path) -> None:
     """Prints how throughput grows from one to two workers."""
-    print("| Ray | pictures a second | of one worker | start, s |")
+    print("| Ray | pictures/s | relative to one worker | start, s |")
     print("|---|--:|--:|--:|")
     first = None
     for workers in (1, 2):
@@ -219,11 +219,13 @@ def ray_table(folder: Path) -> None:
 
 
 @click.command(epilog="Example: python3 run.py bench scan --ray")
-@click.option("--large", default=120, show_default=True, help="Pictures of 12 megapixels.")
-@click.option("--small", default=2000, show_default=True, help="Pictures of 250 x 250 pixels.")
-@click.option("--ray", "with_ray", is_flag=True, help="Also Ray with one and with two workers.")
+@click.option("--large", default=120, show_default=True, help="Number of 12-megapixel pictures.")
+@click.option(
+    "--small", default=2000, show_default=True, help="Number of pictures of 250 x 250 pixels."
+)
+@click.option("--ray", "with_ray", is_flag=True, help="Also measure Ray with one and two workers.")
 def main(large: int, small: int, with_ray: bool) -> None:
-    """Compares scanning with the usual ways of doing the same."""
+    """Compare scanning with the usual ways to do the same."""
     load = f", load before {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{describe_machine()}{load}")
     with tempfile.TemporaryDirectory() as name:

@@ -1,10 +1,10 @@
-"""How much memory a scan takes, and how soon the first result is there.
+"""The memory of a scan, and the time to its first result.
 
     python -m benchmarks.scan_memory 1000 100000
     python -m benchmarks.scan_memory 500000 --seconds 60
 
-For each number a folder with so many entries is made, of links to small pictures, and
-``python -m edge_app scan`` runs on it in a process of its own.
+For each number it makes a folder with that many links to small pictures and runs
+``python -m edge_app scan`` on it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def memory_of(process: psutil.Process) -> int:
 
 
 def rows(db: Path) -> int:
-    """How many results are there already."""
+    """The number of results so far."""
     with contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
         try:
             return connection.execute("SELECT count(*) FROM pictures").fetchone()[0]
@@ -61,7 +61,7 @@ def rows(db: Path) -> int:
 
 
 def measure(count: int, side: int, seconds: float | None) -> str:
-    """Scans so many pictures and says what it took."""
+    """Scans a number of pictures and reports what it took."""
     with tempfile.TemporaryDirectory() as name:
         tree, db = Path(name, "tree"), Path(name, "out.db")
         tree.mkdir()
@@ -88,10 +88,12 @@ def measure(count: int, side: int, seconds: float | None) -> str:
 
 @click.command()
 @click.argument("counts", nargs=-1, required=True, type=int)
-@click.option("--side", default=64, show_default=True, help="Of the pictures, in pixels.")
-@click.option("--seconds", type=float, help="Stop each scan after so long.  [default: at its end]")
+@click.option("--side", default=64, show_default=True, help="Side of the pictures, in pixels.")
+@click.option(
+    "--seconds", type=float, help="Stop each scan after this time.  [default: when it ends]"
+)
 def main(counts: tuple[int, ...], side: int, seconds: float | None) -> None:
-    """Prints peak memory over all processes and the time to the first result."""
+    """Print peak memory over all processes and the time to the first result."""
     print(describe_machine())
     for count in counts:
         print(measure(count, side, seconds), flush=True)

@@ -1,10 +1,10 @@
-"""Threads against processes for scanning, and both against what the cores could do.
+"""Threads and processes for scanning, compared with what the cores could do.
 
     python -m benchmarks.scan_workers
 
-The bound is the number of cores by the time that one core takes to decode and classify a picture,
-with nothing around it. "threads" is the scan as it is; "processes" as many scans of one thread
-each, with a share of the pictures. Pictures are made of the samples.
+The bound is the number of cores divided by the time that one core takes to decode and classify a
+picture. "threads" is the scan as it is; "processes" is one scan per core with one thread each and
+a share of the pictures. The pictures are made from the samples.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 def make_pictures(folder: Path, size: tuple[int, int], count: int, shares: int) -> list[Path]:
-    """Writes so many JPEGs of a size, each a file of its own, into folders ``0``, ``1``, ..."""
+    """Writes different JPEGs of a given size into folders ``0``, ``1``, ..."""
     originals = [Image.open(path).convert("RGB").resize(size) for path in find_pictures(SAMPLES)]
     paths = []
     for share in range(shares):
@@ -40,7 +40,7 @@ def make_pictures(folder: Path, size: tuple[int, int], count: int, shares: int) 
 
 
 def seconds_on_one_core(paths: list[Path]) -> float:
-    """How long a loop over the pictures takes, with nothing around it."""
+    """The time of a bare loop over the pictures."""
     classifier = Classifier()
     start = time.perf_counter()
     for path in paths:
@@ -49,7 +49,7 @@ def seconds_on_one_core(paths: list[Path]) -> float:
 
 
 def seconds_in_threads(folder: Path, workers: int) -> float:
-    """How long a scan of a folder takes."""
+    """The time of a scan of a folder."""
     with tempfile.TemporaryDirectory() as name:
         start = time.perf_counter()
         run_scan(folder, Path(name, "out.db"), Classifier().info, workers)
@@ -65,7 +65,7 @@ def _scan_share(folder: Path, begin: Event, started: Semaphore) -> None:
 
 
 def seconds_in_processes(folder: Path, count: int) -> float:
-    """How long so many processes take, each with a share, once they have started."""
+    """The time of several processes, each with a share, once they have started."""
     context = multiprocessing.get_context("spawn")
     begin, started = context.Event(), context.Semaphore(0)
     processes = [
@@ -84,10 +84,12 @@ def seconds_in_processes(folder: Path, count: int) -> float:
 
 
 @click.command()
-@click.option("--small", default=2000, show_default=True, help="How many of 250 x 250 pixels.")
-@click.option("--large", default=300, show_default=True, help="How many of 12 megapixels.")
+@click.option(
+    "--small", default=2000, show_default=True, help="Number of pictures of 250 x 250 pixels."
+)
+@click.option("--large", default=300, show_default=True, help="Number of 12-megapixel pictures.")
 def main(small: int, large: int) -> None:
-    """Prints pictures a second, and the share of the bound that is reached."""
+    """Print pictures per second, and the share of the bound that is reached."""
     cores = count_cores()
     print(describe_machine())
     for size, count in (((250, 250), small), ((4000, 3000), large)):
@@ -96,13 +98,13 @@ def main(small: int, large: int) -> None:
             paths = make_pictures(folder, size, count, cores)
             seconds_on_one_core(paths[: count // 10])  # what comes first is slower
             bound = cores * count / seconds_on_one_core(paths)
-            print(f"{size[0]} x {size[1]}: bound {bound:.1f} a second")
+            print(f"{size[0]} x {size[1]}: bound {bound:.1f} per second")
             for kind, measure in (
                 ("threads", seconds_in_threads),
                 ("processes", seconds_in_processes),
             ):
                 rate = count / measure(folder, cores)
-                print(f"    {kind:<10} {rate:7.1f} a second, {rate / bound:.0%} of the bound")
+                print(f"    {kind:<10} {rate:7.1f} per second, {rate / bound:.0%} of the bound")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/web_load.py --visitors 50 --seconds 60
 
 Starts the page, measures its start and its first answer for a picture of 1 megapixel, then lets
-every visitor classify that picture again and again, as the page's own API is used. Linux alone.
+every visitor classify that picture repeatedly through the API of the page. Linux only.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def one_megapixel() -> bytes:
 
 
 def start(temporary: str) -> tuple[subprocess.Popen, str, float]:
-    """Starts the page; gives its process, its address, and the seconds until it answers."""
+    """Starts the page. Returns its process, its address, and the seconds until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,7 +81,7 @@ def start(temporary: str) -> tuple[subprocess.Popen, str, float]:
 
 
 def classify(client: httpx.Client, url: str, picture: bytes) -> float:
-    """Uploads and classifies a picture; gives the seconds that the visitor waited.
+    """Uploads and classifies a picture. Returns the seconds that the visitor waited.
 
     Raises:
         httpx.HTTPError: the server refused or did not answer.
