@@ -108,10 +108,19 @@ def test_there_are_many_commands_to_check():
     assert len(written_commands()) > 30
 
 
-def test_the_python_example_runs(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
-    example = re.search(r"```python\n(from edge_app import .*?)```", README.read_text(), re.DOTALL)
-    exec(example.group(1), {})
+def python_examples() -> list[tuple[str, str]]:
+    block = re.compile(r"```python\n(from edge_app.*?)```", re.DOTALL)
+    return [(name(page), code) for page in DOCUMENTS for code in block.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "code"), python_examples())
+def test_a_python_example_runs(page, code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    shutil.copy(ROOT / "samples" / "astronaut.jpg", tmp_path / "picture.jpg")
+    if "smoking.db" in code:
+        assert run_module("edge_app", "scan", "samples", cwd=tmp_path).returncode == 0
+    exec(code, {})
     assert "NotSmoking" in capsys.readouterr().out
 
 
