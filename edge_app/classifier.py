@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_app.decision import Decision, read_decision
+from edge_app.decision import Decision, checksum_without, read_decision
 from edge_app.foreign import read_description
 from edge_app.imaging import Picture, Source, read_frame, read_picture
 from edge_app.looks import Box, Looks, logit, probability, regions
@@ -79,7 +79,9 @@ class ModelInfo:
 
     Attributes:
         path: the file.
-        sha256: its checksum, in hexadecimal.
+        sha256: checksum of the file, in hexadecimal.
+        network: checksum of what makes the first look's scores: the file without its decision.
+            The same for files that differ in threshold or looks alone.
         metadata: name, version, labels, normalization, from the file.
         decision: label looked for, threshold, how it was chosen, from the file.
         size: side of the input in pixels.
@@ -91,6 +93,7 @@ class ModelInfo:
 
     path: Path
     sha256: str
+    network: str
     metadata: Metadata
     decision: Decision
     size: int
@@ -177,6 +180,7 @@ class Classifier:
         self.info = ModelInfo(
             path=path,
             sha256=hashlib.sha256(content).hexdigest(),
+            network=checksum_without(content),
             metadata=metadata,
             decision=decision,
             size=int(self._input["shape"][1]),

@@ -9,6 +9,8 @@ chosen. ``unzip -p model.tflite decision.json`` prints it.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import os
 import zipfile
@@ -130,6 +132,25 @@ def read_decision(archive: str | IO[bytes]) -> Decision | None:
             raise ValueError(f"its {MEMBER} cannot be used: {error}") from None
 
 
+def checksum_without(model: bytes) -> str:
+    """SHA-256 of what a model file holds beside its decision, in hexadecimal.
+
+    Files that differ in threshold or looks alone have the same.
+
+    Args:
+        model: the bytes of a ``.keras`` or ``.tflite`` file.
+    """
+    file = io.BytesIO(model)
+    if not zipfile.is_zipfile(file):
+        return hashlib.sha256(model).hexdigest()
+    with zipfile.ZipFile(file) as members:
+        checksum = hashlib.sha256(model[: _start(members)])
+        for member in sorted(members.infolist(), key=lambda info: info.filename):
+            if member.filename != MEMBER:
+                checksum.update(f"{member.filename} {member.file_size} {member.CRC}\n".encode())
+    return checksum.hexdigest()
+
+
 def append_decision(archive: str, decision: Decision) -> None:
     """Adds the decision to a model file that has none."""
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as members:
@@ -145,18 +166,21 @@ def replace_decision(model: str | os.PathLike[str], decision: Decision) -> None:
         zipfile.BadZipFile: it is no model file with an archive inside.
     """
     path = Path(model)
+    content = path.read_bytes()
     with zipfile.ZipFile(path) as members:
+        network = content[: _start(members)]
         kept = [
             (info, members.read(info)) for info in members.infolist() if info.filename != MEMBER
         ]
-        # A .tflite begins with the model itself; the archive follows.
-        start = min((info.header_offset for info in members.infolist()), default=0)
-    with open(path, "rb") as file:
-        graph = file.read(start)
     with whole_file(path) as partial:
-        partial.write_bytes(graph)
+        partial.write_bytes(network)
         with zipfile.ZipFile(partial, "a") as members:
-            for info, content in kept:
-                members.writestr(info, content)  # compressed as it was
+            for info, member in kept:
+                members.writestr(info, member)  # compressed as it was
             # Without a time stamp, so that the same decision gives the same bytes.
             members.writestr(zipfile.ZipInfo(MEMBER), decision.to_json())
+
+
+def _start(members: zipfile.ZipFile) -> int:
+    """Where the archive begins: behind the network in a ``.tflite``, at 0 in a ``.keras``."""
+    return min((info.header_offset for info in members.infolist()), default=0)

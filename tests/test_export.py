@@ -144,7 +144,7 @@ def test_rows_are_streamed(make_result, tmp_path):
             "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n "
             "WHERE value < 300000) INSERT INTO pictures SELECT '/pictures/of/a/long/name/' || "
             "value || '.jpg', size, modified_ns, label, smoking, threshold, model, error, "
-            "scanned_at FROM pictures, n"
+            "scanned_at, uncertain, looks, region, network, looks_rule FROM pictures, n"
         )
     code = (
         "import re, sys; from edge_app.cli import main; "

@@ -53,13 +53,19 @@ def test_run_again_it_does_only_what_is_new_or_changed(pictures, tmp_path, class
     assert rows(db)["damaged.jpg"]["error"] is None
 
 
-def test_another_threshold_scores_anew(pictures, tmp_path, classifier):
+def test_another_threshold_changes_labels_and_scores_nothing_anew(pictures, tmp_path, classifier):
     from edge_app import Classifier
 
     db = tmp_path / "out.db"
     run_scan(pictures, db, classifier.info)
-    summary = run_scan(pictures, db, Classifier(threshold=0.0).info)
-    assert summary.smoking == summary.scanned == 2
+    before = rows(db)["a.png"]
+    always = Classifier(threshold=0.0).info
+    summary = run_scan(pictures, db, always)
+    assert (summary.scanned, summary.relabelled, summary.unchanged) == (0, 2, 0)
+    after = rows(db)["a.png"]
+    assert (after["label"], after["threshold"]) == ("Smoking", 0.0)
+    assert after["smoking"] == before["smoking"]
+    assert run_scan(pictures, db, always).unchanged == 2
 
 
 def test_many_workers_give_the_same_answers(pictures, tmp_path, classifier):

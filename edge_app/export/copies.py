@@ -16,7 +16,7 @@ from tqdm import tqdm
 from edge_app.export.originals import OriginalError, check_original, read_original
 from edge_app.export.results import name_of
 from edge_app.files import is_remote, numbered, printable, remove_leftovers, safe_name
-from edge_app.scan.store import Row
+from edge_app.scan.rows import Row
 
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 """What a file system says that has no hard links, or none to another disk."""

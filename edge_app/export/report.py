@@ -24,7 +24,7 @@ from edge_app.export.results import highest, is_found, name_of
 from edge_app.export.thumbnails import make_thumbnails
 from edge_app.files import is_remote
 from edge_app.metadata import read_metadata
-from edge_app.scan.store import Row
+from edge_app.scan.rows import Row
 
 BINS = 100
 """Of the histogram; also the steps of the page's threshold slider."""

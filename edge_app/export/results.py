@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from edge_app.files import is_remote
-from edge_app.scan.store import Row, read_rows, stored_name
+from edge_app.scan.rows import Row, stored_name
+from edge_app.scan.store import read_rows
 
 
 def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:

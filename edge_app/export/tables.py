@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from edge_app.export.results import name_of
-from edge_app.scan.store import Row
+from edge_app.scan.rows import Row
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 

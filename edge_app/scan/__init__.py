@@ -1,7 +1,8 @@
 """Scanning folder trees into a SQLite file."""
 
+from edge_app.scan.rows import Row
 from edge_app.scan.scanner import run_scan
-from edge_app.scan.store import Row, Store, StoreBusyError, StoreError, read_rows
+from edge_app.scan.store import Store, StoreBusyError, StoreError, read_rows
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Selection
 

@@ -11,7 +11,8 @@ from pyarrow import fs
 from edge_app.files import is_remote
 from edge_app.formats import EXTENSIONS
 from edge_app.scan.parquet import open_filesystem
-from edge_app.scan.store import FileState, StoreError
+from edge_app.scan.rows import FileState
+from edge_app.scan.store import StoreError
 from edge_app.scan.walk import Selection, resolve_roots, walk
 
 _BATCH_BYTES = 1 << 30

@@ -7,14 +7,20 @@ See "Defense Against The Dark Arts" in SQLite's documentation, https://www.sqlit
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
+
+from edge_app.looks import Box
 
 _LONGEST_TEXT = 1_000_000
 """Bytes. The longest path of Linux has 4,096."""
 
-_TEXTS, _TEXTS_OR_NULL = ("path", "model", "scanned_at"), ("label", "error")
-_WHOLE_NUMBERS = ("size", "modified_ns")
+_TEXTS = ("path", "model", "scanned_at")
+_TEXTS_OR_NULL = ("label", "error", "network", "looks_rule")
+_WHOLE_NUMBERS, _WHOLE_NUMBERS_OR_NULL = ("size", "modified_ns"), ("uncertain", "looks")
 _SHARES, _SHARES_OR_NULL = ("threshold",), ("smoking",)
 
 
@@ -56,7 +62,7 @@ def check_values(values: dict[str, object]) -> None:
     """Makes sure that a row holds what a scan writes.
 
     Args:
-        values: by the names of the columns.
+        values: by the names of the columns; an earlier version's has fewer.
 
     Raises:
         ForeignError: a value has another type, or is out of its range.
@@ -65,13 +71,29 @@ def check_values(values: dict[str, object]) -> None:
         (_TEXTS, (str,)),
         (_TEXTS_OR_NULL, (str, type(None))),
         (_WHOLE_NUMBERS, (int,)),
+        (_WHOLE_NUMBERS_OR_NULL, (int, type(None))),
         (_SHARES, (int, float)),
         (_SHARES_OR_NULL, (int, float, type(None))),
     ):
         for name in names:
-            if not isinstance(values[name], kinds):
+            if name in values and not isinstance(values[name], kinds):
                 raise ForeignError(f"has a row whose {name} is {type(values[name]).__name__}")
     for name in (*_SHARES, *_SHARES_OR_NULL):
         value = values[name]
         if isinstance(value, (int, float)) and not 0 <= value <= 1:
             raise ForeignError(f"has a row whose {name} is {value}, not between 0 and 1")
+
+
+def to_region(value: Any) -> Box | None:
+    """The region of a row: of a list of four numbers, or of the same as JSON.
+
+    Raises:
+        ForeignError: it is something else.
+    """
+    if value is None:
+        return None
+    with contextlib.suppress(TypeError, ValueError):
+        left, top, right, bottom = json.loads(value) if isinstance(value, str) else value
+        if all(isinstance(side, int) for side in (left, top, right, bottom)):
+            return left, top, right, bottom
+    raise ForeignError("has a row whose region is not four numbers")

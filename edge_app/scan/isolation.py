@@ -116,7 +116,7 @@ class _Process:
         link = self._links[number]
         try:
             link.send(source)
-            answer = link.recv()
+            answer: Prediction | Exception | None = link.recv()
         except OSError:  # as an end, when something was under way
             raise EOFError from None
         if isinstance(answer, Exception) and not isinstance(answer, PictureError):
@@ -157,7 +157,7 @@ def _serve(info: ModelInfo, links: list[tuple[Connection, Connection]]) -> NoRet
 def _answer(info: ModelInfo, link: Connection) -> None:
     with link:
         try:
-            classifier = Classifier(info.path, threshold=info.decision.threshold)
+            classifier = Classifier(info.path, decision=info.decision)
             while True:
                 link.send(classify_source(classifier, link.recv()))
         except (EOFError, ConnectionError):

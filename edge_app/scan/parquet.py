@@ -13,14 +13,16 @@ import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from edge_app.files import is_remote
-from edge_app.scan.foreign import ForeignError, check_values
-from edge_app.scan.store import Row, StoreError, path_of, stored_name
+from edge_app.scan.foreign import ForeignError, check_values, to_region
+from edge_app.scan.rows import Row, path_of, stored_name
+from edge_app.scan.store import StoreError
 
 SCHEMA = pa.schema(
     [
@@ -33,8 +35,16 @@ SCHEMA = pa.schema(
         pa.field("model", pa.string(), nullable=False),
         pa.field("error", pa.string()),
         pa.field("scanned_at", pa.string(), nullable=False),
+        pa.field("uncertain", pa.bool_()),
+        pa.field("looks", pa.int32()),
+        pa.field("region", pa.list_(pa.int32())),
+        pa.field("network", pa.string()),
+        pa.field("looks_rule", pa.string()),
     ]
 )
+_FIRST_COLUMNS = SCHEMA.names[:9]
+"""Those that every version has written."""
+
 _APPEARS_WHOLE = ("s3", "gcs", "abfs")
 """File systems on which a file is not there before it is closed; on others it is renamed."""
 
@@ -121,16 +131,17 @@ def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) 
     several_runs = len({_run_of(part) for part in parts}) > 1
     seen: set[str] = set()  # stays empty for one run, so that memory does not grow with it
     for part in parts:
-        for name, *rest in _read_part(filesystem, part):
+        for columns in _read_part(filesystem, part):
+            name = columns["path"]
             if several_runs:
                 if name in seen:
                     continue
                 seen.add(name)
             try:
-                check_values(dict(zip(SCHEMA.names, (name, *rest), strict=True)))
+                check_values(columns)
+                yield _to_row(columns)
             except ForeignError as error:
                 raise StoreError(f"{part}: {error}") from None
-            yield Row(name if is_remote(name) else Path(path_of(name)), *rest)
 
 
 def _parts(filesystem: fs.FileSystem, base: str) -> list[str]:
@@ -151,13 +162,23 @@ def _run_of(part: str) -> str:
     return posixpath.basename(part).rpartition("-")[0]
 
 
-def _read_part(filesystem: fs.FileSystem, part: str) -> Iterator[tuple]:
+def _read_part(filesystem: fs.FileSystem, part: str) -> Iterator[dict[str, Any]]:
     try:
         with filesystem.open_input_file(part) as file:
             for batch in pq.ParquetFile(file).iter_batches(columns=SCHEMA.names):
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                if missing := set(_FIRST_COLUMNS) - set(batch.schema.names):
+                    raise pa.ArrowInvalid(f"without {', '.join(sorted(missing))}")
+                yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{part}: is no result of a scan, or is damaged ({error})") from None
+
+
+def _to_row(columns: dict[str, Any]) -> Row:
+    name, region = columns["path"], to_region(columns.get("region"))
+    if columns["smoking"] is not None:
+        columns.setdefault("looks", 1)  # the columns of an earlier version end before it
+    path = name if is_remote(name) else Path(path_of(name))
+    return Row(**{**columns, "path": path, "region": region})
 
 
 def _stored(path: str | os.PathLike[str]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import itertools
 import logging
 import os
 import shutil
@@ -30,6 +31,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.decision import Decision
 from edge_app.files import is_remote, printable
 from edge_app.imaging import PictureError
 from edge_app.parallel import count_cores, map_ahead
@@ -37,7 +39,7 @@ from edge_app.runtime import native_messages_to
 from edge_app.scan import isolation
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
 from edge_app.scan.parquet import make_folder, open_filesystem, read_parquet, write_part
-from edge_app.scan.store import FileState, Row, columns_of
+from edge_app.scan.rows import FileState, Row
 from edge_app.scan.summary import Tally
 from edge_app.scan.walk import Selection
 
@@ -49,6 +51,8 @@ import ray.data
 
 _TRIES = 4
 """Of a batch whose worker dies, so that what kills it cannot do so for ever."""
+
+_RELABELLED_AT_ONCE = 100_000  # rows in a file
 
 _READERS = 8
 """Downloads at once in a worker, to hide the waiting for an object store."""
@@ -122,6 +126,7 @@ def run_ray_scan(
             listed = list_pictures(sources, selection or Selection())
             done = {} if rescan else _done(out, info)
             todo = list(_not_done(listed, done, summary))
+            _relabel(done, out, info, summary)
             _run(todo, out, info, summary)
         except KeyboardInterrupt:
             summary.interrupted = True
@@ -174,24 +179,62 @@ def _check_address(address: str) -> None:
         ) from None
 
 
-def _done(out: str, info: ModelInfo) -> dict[str, FileState]:
-    """What this model has scored at this threshold, and what the files were then."""
-    rule = (info.sha256, info.decision.threshold)
-    return {
-        os.fspath(row.path): FileState(row.size, row.modified_ns)
-        for row in read_parquet(out, may_be_empty=True)
-        if row.error is None and (row.model, row.threshold) == rule
-    }
+@dataclass
+class _Kept:
+    """A picture whose score stands.
+
+    Attributes:
+        state: what the file was when it was scored.
+        relabelled: its label by another threshold; None where the label stands, too.
+        found: whether the file is there and unchanged.
+    """
+
+    state: FileState
+    relabelled: Prediction | None
+    found: bool = False
+
+
+def _done(out: str, info: ModelInfo) -> dict[str, _Kept]:
+    """What this model has scored already."""
+    done = {}
+    for row in read_parquet(out, may_be_empty=True):
+        state = FileState(row.size, row.modified_ns)
+        if row.is_scored_by(info, state):
+            done[os.fspath(row.path)] = _Kept(state, row.relabelled(info))
+    return done
 
 
 def _not_done(
-    listed: Iterable[Listed], done: dict[str, FileState], summary: RaySummary
+    listed: Iterable[Listed], done: dict[str, _Kept], summary: RaySummary
 ) -> Iterator[Listed]:
     for picture in listed:
-        if done.get(picture.path) == picture.state:
-            summary.unchanged += 1
-        else:
+        kept = done.get(picture.path)
+        if kept is None or kept.state != picture.state:
             yield picture
+        elif kept.relabelled:
+            kept.found = True
+        else:
+            summary.unchanged += 1
+
+
+def _relabel(done: dict[str, _Kept], out: str, info: ModelInfo, summary: RaySummary) -> None:
+    """Writes the rows that only need another label, here, since nothing is read for them."""
+    rows = (
+        Row.of(path, kept.state, info, kept.relabelled)
+        for path, kept in done.items()
+        if kept.found and kept.relabelled
+    )
+    run = _run_name()
+    for number in itertools.count():
+        if not (part := list(itertools.islice(rows, _RELABELLED_AT_ONCE))):
+            return
+        write_part(out, run, number, part)
+        summary.relabelled += len(part)
+
+
+def _run_name() -> str:
+    """Sorts after all earlier ones."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
 
 
 def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
@@ -199,8 +242,7 @@ def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary)
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
-    arguments = (info.decision.threshold, out, run)
+    arguments = (info.decision, out, _run_name())
     left = {batch["batch"]: batch for batch in cut_batches(todo, summary.workers)}
     summary.undone = len(todo)
     with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
@@ -218,6 +260,7 @@ def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary)
                 del left[counts["batch"]]
                 summary.scanned += counts["scanned"]
                 summary.smoking += counts["smoking"]
+                summary.looked_again += counts["looked_again"]
                 summary.unreadable += counts["unreadable"]
                 summary.undone -= counts["done"]
                 bar.set_postfix(
@@ -230,7 +273,7 @@ def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary)
 
 
 def _classify(
-    batches: list[dict[str, object]], arguments: tuple[float, str, str], workers: int
+    batches: list[dict[str, object]], arguments: tuple[Decision, str, str], workers: int
 ) -> Iterator[dict]:
     """Runs the pipeline; yields what `_Worker` says of each batch."""
     with warnings.catch_warnings():
@@ -254,8 +297,8 @@ def _classify(
 class _Worker:
     """Classifies batches; Ray makes one in each actor."""
 
-    def __init__(self, threshold: float, out: str, run: str):
-        classifier = Classifier(_MODEL, threshold=threshold)
+    def __init__(self, decision: Decision, out: str, run: str):
+        classifier = Classifier(_MODEL, decision=decision)
         self._info = classifier.info
         self._out, self._run = out, run
         self._classify = functools.partial(isolation.classify_source, classifier)
@@ -269,7 +312,8 @@ class _Worker:
         try:
             return self._scan(batch) | {"failure": ""}
         except Exception as error:
-            counts = dict.fromkeys(("done", "scanned", "smoking", "unreadable"), 0)
+            names = ("done", "scanned", "smoking", "looked_again", "unreadable")
+            counts = dict.fromkeys(names, 0)
             failure = f"{type(error).__name__}: {error}"
             return {"batch": int(batch["batch"]), **counts, "failure": failure}
 
@@ -287,15 +331,14 @@ class _Worker:
             if result is None:
                 continue
             state = FileState(int(size), int(modified_ns))
-            rows.append(
-                Row(path if is_remote(path) else Path(path), *columns_of(state, info, result))
-            )
+            rows.append(Row.of(path, state, info, result))
         write_part(self._out, self._run, int(batch["batch"]), rows)
         return {
             "batch": int(batch["batch"]),
             "done": len(paths),
             "scanned": sum(row.error is None for row in rows),
             "smoking": sum(row.label == info.decision.label for row in rows),
+            "looked_again": sum((row.looks or 0) > 1 for row in rows),
             "unreadable": sum(row.error is not None for row in rows),
         }
 

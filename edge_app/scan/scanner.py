@@ -17,7 +17,8 @@ from edge_app.classifier import ModelInfo
 from edge_app.files import printable
 from edge_app.imaging import PictureError
 from edge_app.scan.progress import Progress
-from edge_app.scan.store import FileState, PruneError, Store, StoreBusyError
+from edge_app.scan.rows import FileState, Row
+from edge_app.scan.store import PruneError, Store, StoreBusyError
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk
 from edge_app.scan.workers import Done, Job, Workers
@@ -197,8 +198,11 @@ class Scan:
         if isinstance(done.result, PictureError):
             self.summary.unreadable += 1
             self.progress.say(f"{printable(done.job.path)}: {done.result}")
+        elif done.relabelled:
+            self.summary.relabelled += 1
         else:
             self.summary.scanned += 1
+            self.summary.looked_again += done.result.looks > 1
             self.summary.smoking += done.result.label == self._info.decision.label
 
     def _feed(self, entries: Iterable[Entry], rescan: bool, feed: _Feed) -> None:
@@ -215,16 +219,24 @@ class Scan:
                     self._workers.report(Done(job, PictureError(error)))
                 elif state is None:
                     self.summary.other += 1
-                elif not rescan and self.store.is_current(path, state, self._info):
-                    self.summary.unchanged += 1
-                else:
+                elif rescan or not (kept := self._kept(path, state)):
                     feed.count += 1
                     self._workers.put(Job(path, state))
+                elif prediction := kept.relabelled(self._info):
+                    feed.count += 1
+                    self._workers.report(Done(Job(path, state), prediction, relabelled=True))
+                else:
+                    self.summary.unchanged += 1
         except BaseException as error:
             self._workers.fail(error)
         finally:
             feed.finished = True
             self._workers.wake()
+
+    def _kept(self, path: str, state: FileState) -> Row | None:
+        """The row of a picture whose score stands."""
+        row = self.store.find(path)
+        return row if row and row.is_scored_by(self._info, state) else None
 
     def _count(self, counts: Iterable[int]) -> None:
         count = None

@@ -1,4 +1,4 @@
-"""The results of a scan: one SQLite file, a row a picture.
+"""The results of a scan: one SQLite file with one row per picture.
 
 docs/scan.md describes the file for those who read it with other tools. Programs in Python read it
 with `read_rows`, which gives back the paths as the file system knows them.
@@ -8,34 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
+import json
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.files import is_gone, printable
-from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust
+from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust, to_region
+from edge_app.scan.rows import FileState, Row, path_of, stored_name
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
     path        TEXT PRIMARY KEY,  -- absolute; bytes that are not UTF-8 as \\xNN
     size        INTEGER NOT NULL,  -- bytes
     modified_ns INTEGER NOT NULL,  -- nanoseconds since 1970, as the file system says
-    label       TEXT,              -- NULL where the picture could not be read
-    smoking     REAL,              -- P(Smoking), 0 to 1
-    threshold   REAL NOT NULL,     -- P(Smoking) from which on the label is Smoking
+    label       TEXT,              -- NULL where the picture is unreadable
+    smoking     REAL,              -- score of the positive label, 0 to 1
+    threshold   REAL NOT NULL,     -- score from which on the label is the positive one
     model       TEXT NOT NULL,     -- SHA-256 of the model file
-    error       TEXT,              -- why it could not be read
-    scanned_at  TEXT NOT NULL      -- ISO 8601, UTC
+    error       TEXT,              -- why it is unreadable
+    scanned_at  TEXT NOT NULL,     -- ISO 8601, UTC
+    uncertain   INTEGER,           -- 1 where the model is often wrong at this score, else 0
+    looks       INTEGER,           -- how many looks the score is the mean of
+    region      TEXT,              -- of the closest look: JSON [left, top, right, bottom], pixels
+    network     TEXT,              -- SHA-256 of the network, whatever its threshold
+    looks_rule  TEXT               -- JSON: why it was looked at again; NULL where it was not
 ) WITHOUT ROWID
 """
+_FROM_VERSION_1 = (
+    "ALTER TABLE pictures ADD COLUMN uncertain INTEGER",
+    "ALTER TABLE pictures ADD COLUMN looks INTEGER",
+    "ALTER TABLE pictures ADD COLUMN region TEXT",
+    "ALTER TABLE pictures ADD COLUMN network TEXT",
+    "ALTER TABLE pictures ADD COLUMN looks_rule TEXT",
+    "UPDATE pictures SET looks = 1 WHERE error IS NULL",
+)
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 _WAIT_SECONDS = 2.0
 """For another program's write to end. Our own writes are over in milliseconds."""
 
@@ -52,70 +66,6 @@ class PruneError(StoreError):
     """So many files are gone that a disk may not be mounted."""
 
 
-@dataclass(frozen=True)
-class FileState:
-    """What tells whether a file has changed: its size in bytes and time of modification."""
-
-    size: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> FileState:
-        """Reads it off the file system; zeros where that cannot be done."""
-        try:
-            status = os.stat(path)
-        except OSError:
-            return cls(0, 0)
-        return cls(status.st_size, status.st_mtime_ns)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a database says of one picture.
-
-    Attributes:
-        path: absolute, as the file system knows it, whatever bytes are in it.
-        size: in bytes, when it was scanned.
-        modified_ns: time of modification when it was scanned, nanoseconds since 1970.
-        label: ``Smoking`` or ``NotSmoking``; None where it could not be read.
-        smoking: P(Smoking), in [0, 1]; None where it could not be read.
-        threshold: P(Smoking) from which on the label is ``Smoking``.
-        model: SHA-256 of the model file.
-        error: why it could not be read, else None.
-        scanned_at: when, ISO 8601, UTC.
-    """
-
-    path: Path
-    size: int
-    modified_ns: int
-    label: str | None
-    smoking: float | None
-    threshold: float
-    model: str
-    error: str | None
-    scanned_at: str
-
-
-_COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
-
-
-def columns_of(
-    state: FileState, info: ModelInfo, result: Prediction | Exception
-) -> tuple[int, int, str | None, float | None, float, str, str | None, str]:
-    """What a `Row` says beside the path: what came of a picture, now."""
-    found = isinstance(result, Prediction)
-    return (
-        state.size,
-        state.modified_ns,
-        result.label if found else None,
-        result.smoking if found else None,
-        info.decision.threshold,
-        info.sha256,
-        None if found else str(result),
-        datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-    )
-
-
 def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator[Row]:
     """Reads a database of results, also while a scan writes it; a row at a time.
 
@@ -128,10 +78,12 @@ def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator
     """
     order = "smoking DESC, path" if by_score else "path"
     with _store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
-        columns = ", ".join(_COLUMNS)
-        for values in connection.execute(f"SELECT {columns} FROM pictures ORDER BY {order}"):
-            check_values(dict(zip(_COLUMNS, values, strict=True)))
-            yield Row(Path(path_of(values[0])), *values[1:])
+        # A file of an earlier version is read as it is.
+        columns = _columns_of(_check_kind(connection, Path(db)))
+        for values in connection.execute(
+            f"SELECT {', '.join(columns)} FROM pictures ORDER BY {order}"
+        ):
+            yield _to_row(dict(zip(columns, values, strict=True)))
 
 
 class Store:
@@ -148,7 +100,7 @@ class Store:
         if str(path) == ":memory:" or (path.exists() and not path.is_file()):
             raise StoreError(f"{path}: is no ordinary file; give --db the name of one")
         self.path = path
-        self._unwritten: dict[str, tuple] = {}
+        self._unwritten: dict[str, tuple[object, ...]] = {}
         with _store_errors(path):
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             _prepare(self._connection, path)
@@ -175,18 +127,13 @@ class Store:
         """How many results were put since the last `commit`."""
         return len(self._unwritten)
 
-    def is_current(self, path: str | os.PathLike[str], state: FileState, info: ModelInfo) -> bool:
-        """Whether the picture is unchanged since this model scored it at this threshold.
-
-        What could not be read is never current: the reason may be gone.
-        """
+    def find(self, path: str | os.PathLike[str]) -> Row | None:
+        """The row of a picture as it was last committed."""
         with _store_errors(self.path):
-            row = self._reader.execute(
-                "SELECT size, modified_ns, model, threshold FROM pictures "
-                "WHERE path = ? AND error IS NULL",
-                (stored_name(path),),
+            values = self._reader.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM pictures WHERE path = ?", (stored_name(path),)
             ).fetchone()
-        return row == (state.size, state.modified_ns, info.sha256, info.decision.threshold)
+            return values and _to_row(dict(zip(_COLUMNS, values, strict=True)))
 
     def put(
         self,
@@ -196,8 +143,8 @@ class Store:
         result: Prediction | Exception,
     ) -> None:
         """Notes what came of a picture, to be written in place of what was there."""
-        name = stored_name(path)
-        self._unwritten[name] = (name, *columns_of(state, info, result))
+        row = Row.of(path, state, info, result)
+        self._unwritten[stored_name(row.path)] = _to_values(row)
 
     def commit(self) -> None:
         """Makes everything put so far last: all of it, or nothing where it raises.
@@ -210,7 +157,8 @@ class Store:
             return
         with _store_errors(self.path):
             self._change(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO pictures ({', '.join(_COLUMNS)}) "
+                f"VALUES ({', '.join('?' * len(_COLUMNS))})",
                 self._unwritten.values(),
             )
         self._unwritten.clear()
@@ -258,7 +206,7 @@ class Store:
             if gone := [row for row in batch if is_gone(path_of(row[0]))]:
                 yield gone
 
-    def _change(self, statement: str, rows: Iterable[tuple]) -> None:
+    def _change(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Runs a statement for every row, in one transaction: for all of them, or for none."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -270,31 +218,26 @@ class Store:
             raise
 
 
-def stored_name(path: str | os.PathLike[str]) -> str:
-    r"""A path as text that any SQLite tool can show.
-
-    Bytes that are not UTF-8 become ``\xNN``. So that this can be undone, a backslash that happens
-    to stand before an x and two hexadecimal digits becomes ``\x5c``.
-
-    >>> stored_name(os.fsdecode(b"caf\xe9.jpg"))
-    'caf\\xe9.jpg'
-    """
-    name = os.fspath(path)
-    if "\\" in name:
-        name = re.sub(r"\\(?=x[0-9a-f]{2})", r"\\x5c", name)
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def _columns_of(version: int) -> tuple[str, ...]:
+    return _COLUMNS[:9] if version == 1 else _COLUMNS
 
 
-def path_of(name: str) -> str:
-    r"""The path that `stored_name` made a name of.
+def _to_values(row: Row) -> tuple[object, ...]:
+    values = {column: getattr(row, column) for column in _COLUMNS}
+    values["path"] = stored_name(row.path)
+    values["region"] = row.region and json.dumps(row.region)
+    return tuple(values.values())
 
-    >>> os.fsencode(path_of("caf\\xe9.jpg"))
-    b'caf\xe9.jpg'
-    """
-    if "\\" not in name:
-        return name
-    escape = re.compile(rb"\\x([0-9a-f]{2})")
-    return os.fsdecode(escape.sub(lambda m: bytes.fromhex(m[1].decode()), name.encode()))
+
+def _to_row(columns: dict[str, Any]) -> Row:
+    check_values(columns)
+    columns["path"] = Path(path_of(columns["path"]))
+    if columns["smoking"] is not None:
+        columns.setdefault("looks", 1)
+    if columns.get("uncertain") is not None:
+        columns["uncertain"] = bool(columns["uncertain"])
+    columns["region"] = to_region(columns.get("region"))
+    return Row(**columns)
 
 
 def _below(root: str) -> tuple[str, tuple[str, str, str]]:
@@ -322,19 +265,30 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
 
 def _check_to_read(connection: sqlite3.Connection, db: Path) -> None:
     distrust(connection)
-    if _check_kind(connection, db) != SCHEMA_VERSION:
+    version = _check_kind(connection, db)
+    if not version:
         raise StoreError(f"{db}: holds no results of a scan")
-    check_table(connection, _COLUMNS)
+    check_table(connection, _columns_of(version))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Makes the table where there is none, also when another scan does the same right now."""
+    """Makes the table, or adds what an earlier version's lacks: all of it, or nothing.
+
+    Another scan may do the same right now; one of an earlier version stops with an error.
+    """
     if _check_kind(connection, path) != SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
-        if _check_kind(connection, path) != SCHEMA_VERSION:
-            connection.execute(_SCHEMA)
+        try:
+            version = _check_kind(connection, path)
+            statements = _FROM_VERSION_1 if version == 1 else [_SCHEMA]
+            for statement in () if version == SCHEMA_VERSION else statements:
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
     deadline = time.monotonic() + _WAIT_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
@@ -348,9 +302,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
     """The schema version, 0 for an empty file; raises `StoreError` for what is not ours."""
     # Tables first: who makes them sets the version in the same transaction.
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION and (version or tables):
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if "pictures" in tables and version > SCHEMA_VERSION:
+        raise StoreError(f"{path}: was written by a newer version of this program; update it")
+    if (version or tables) and (version not in (1, SCHEMA_VERSION) or "pictures" not in tables):
         raise StoreError(f"{path}: is a database of another kind; give --db another name")
     return version
 

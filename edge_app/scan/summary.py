@@ -14,9 +14,11 @@ class Tally:
     """What any scan counts, whichever engine does it.
 
     Attributes:
-        labels: the label looked for, and the other one.
+        labels: the positive label, and the other one.
         scanned: pictures classified in this run.
-        smoking: how many of those have the label looked for.
+        smoking: how many of those have the positive label.
+        looked_again: how many of those were looked at more than once.
+        relabelled: pictures whose score was kept and whose label follows another threshold.
         unreadable: files that could not be read in this run.
         unchanged: pictures left alone, since their result was there already.
         seconds: how long it took.
@@ -26,6 +28,8 @@ class Tally:
     labels: tuple[str, str]
     scanned: int = 0
     smoking: int = 0
+    looked_again: int = 0
+    relabelled: int = 0
     unreadable: int = 0
     unchanged: int = 0
     seconds: float = 0.0
@@ -34,11 +38,13 @@ class Tally:
     def lines(self, workers: str = "", other: str = "") -> list[str]:
         """The numbers for people; more about the workers, and about other files, where given."""
         rate = self.scanned / self.seconds if self.seconds else 0.0
+        again = f"; {self.looked_again} looked at again" if self.looked_again else ""
+        relabelled = f"{self.relabelled} relabelled, " if self.relabelled else ""
         return [
             f"{self.scanned} pictures scanned in {self.seconds:.1f} s "
-            f"({rate:.0f} a second{workers}): "
-            f"{self.smoking} {self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}",
-            f"{self.unreadable} unreadable, "
+            f"({rate:.0f} per second{workers}): {self.smoking} {self.labels[0]}, "
+            f"{self.scanned - self.smoking} {self.labels[1]}{again}",
+            f"{self.unreadable} unreadable, {relabelled}"
             f"{self.unchanged} unchanged since an earlier scan{other}",
         ]
 
@@ -64,7 +70,7 @@ class Summary(Tally):
     @property
     def seen(self) -> int:
         """Pictures dealt with, in one way or another."""
-        return self.scanned + self.unreadable + self.unchanged
+        return self.scanned + self.relabelled + self.unreadable + self.unchanged
 
     def text(self) -> str:
         """The summary for people."""

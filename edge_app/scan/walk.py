@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edge_app.files import is_gone
 from edge_app.folders import skip_reason
 from edge_app.imaging import looks_like_picture
-from edge_app.scan.store import FileState
+from edge_app.scan.rows import FileState
 
 _OPEN_FOLDERS = 100
 """Folders this deep are listed at once and closed, since a process may hold few files open."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge_app.classifier import ModelInfo
 from edge_app.imaging import PictureError
+from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
-from edge_app.scan.store import FileState
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk, walk_again
 from edge_app.scan.workers import Done

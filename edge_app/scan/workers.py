@@ -21,7 +21,7 @@ from edge_app.classifier import Classifier, ModelInfo, Prediction
 from edge_app.imaging import PictureError
 from edge_app.parallel import count_cores
 from edge_app.scan import isolation
-from edge_app.scan.store import FileState
+from edge_app.scan.rows import FileState
 
 _QUEUED_PER_WORKER = 32
 """Pictures that wait or are done and not fetched yet, so that nobody waits while a disk does."""
@@ -37,10 +37,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job: a prediction, the reason why there is none, or None if it vanished."""
+    """What came of a job.
+
+    Attributes:
+        job: the picture.
+        result: a prediction, the reason why there is none, or None if the file vanished.
+        relabelled: whether the score was there already and only its label is new.
+    """
 
     job: Job
     result: Prediction | PictureError | None
+    relabelled: bool = False
 
 
 class Workers:
@@ -135,5 +142,5 @@ class Workers:
     def _make_classify(self, number: int) -> Callable[[str], Prediction | PictureError | None]:
         if self._isolated:
             return functools.partial(self._isolated.classify, number)
-        classifier = Classifier(self._info.path, threshold=self._info.decision.threshold)
+        classifier = Classifier(self._info.path, decision=self._info.decision)
         return functools.partial(isolation.classify_source, classifier)
