@@ -1,9 +1,9 @@
-"""Which files are pictures: told by their first bytes, not by their names."""
+"""Which files are pictures: detected from their first bytes, not from their names."""
 
 from __future__ import annotations
 
 HEAD_BYTES = 64
-"""As many of a file's first bytes as `sniff` looks at."""
+"""Number of bytes at the start of a file that `sniff` needs."""
 
 EXTENSIONS = frozenset(
     f".{ending}"
@@ -12,7 +12,7 @@ EXTENSIONS = frozenset(
         *("jpeg", "jpg", "png", "tif", "tiff", "webp"),
     )
 )
-"""Endings that promise a picture: a file with one that holds none is worth a word."""
+"""Extensions of pictures: a file with one of them and other content is reported."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -30,33 +30,33 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 
 def sniff(head: bytes) -> str | None:
-    """Tells a picture's format, by Pillow's name for it.
+    """Detects the format of a picture.
 
     Args:
         head: the file's first `HEAD_BYTES` bytes, or all of it.
 
     Returns:
-        ``JPEG``, ``PNG``, ``WEBP``, ``AVIF``, ``HEIF``, ``TIFF``, ``BMP`` or ``GIF``; None for
-        everything else.
+        Pillow's name of the format: ``JPEG``, ``PNG``, ``WEBP``, ``AVIF``, ``HEIF``, ``TIFF``,
+        ``BMP`` or ``GIF``; None for everything else.
 
     >>> sniff(b"\\xff\\xd8\\xff\\xe0")
     'JPEG'
     """
-    for magic, form in _MAGIC:
+    for magic, name in _MAGIC:
         if head.startswith(magic):
-            return form
+            return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
         return _sniff_brands(head)
-    # "BM" alone begins many a text.
+    # Texts may start with "BM", too.
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "BMP"
     return None
 
 
 def _sniff_brands(head: bytes) -> str | None:
-    """Tells AVIF and HEIF from videos, which are the same kind of container."""
+    """Distinguishes AVIF and HEIF from videos, which use the same container."""
     box = head[: int.from_bytes(head[:4], "big")]
     brands = {box[8:12], *(box[place : place + 4] for place in range(16, len(box), 4))}
     if brands & _AVIF_BRANDS:

@@ -1,4 +1,4 @@
-"""Work on all cores, in order, with no more than a little of it waiting in memory."""
+"""Work on all cores, in order, with a bounded number of results in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Made = TypeVar("Made")
 
 
 def count_cores() -> int:
-    """The cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -22,7 +22,7 @@ def count_cores() -> int:
 def map_ahead(
     pool: Executor, function: Callable[[T], Made], items: Iterable[T], ahead: int
 ) -> Iterator[Made]:
-    """As ``pool.map``, with at most so many items taken that nobody has asked for yet.
+    """Like ``pool.map``, but takes at most ``ahead`` items in advance.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(2) as pool:
@@ -38,5 +38,5 @@ def map_ahead(
         while queued:
             yield queued.popleft().result()
     finally:
-        for future in queued:  # nobody will ask any more
+        for future in queued:  # they are no longer needed
             future.cancel()
