@@ -1,137 +1,137 @@
 #!/usr/bin/env python3
-"""Sets up what is needed on first use, then runs it.
+"""Set up what is needed on first use, then run it.
 
-    python3 run.py scan samples/      the edge app: classify, scan, export, live, web, info, space
-    python3 run.py test               the tests
-    python3 run.py train --help       training; likewise: evaluate, shortcuts, convert, bench
-    python3 run.py docs               the documentation as a website, in build/site
+    python3 run.py scan samples/    the edge app: classify, scan, export, live, web, info, space
+    python3 run.py train --help     models of your own: train, evaluate, shortcuts, convert
+    python3 run.py test             the tests; with --all also the slow ones
+    python3 run.py docs             the documentation, into build/site; docs serve shows it
+    python3 run.py bench scan       how fast this machine is
 
-The app gets the environment .venv, the rest gets .venv-dev. Needs Python 3.10 or newer with venv.
+Needs Python 3.10 or newer with venv. Environments lie in .venvs beside this file, or where
+SMOKING_DETECTOR_ENVIRONMENTS says; .venv and .venv-dev are links to those in use.
 """
 
-import hashlib
+import contextlib
 import os
 import platform
-import shutil
+import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import environments
+
 ROOT = Path(__file__).resolve().parent
-NAMES = ("edge", "web", "live", "watch", "ray", "dev", "vit")
-EDGE, WEB, LIVE, WATCH, RAY, DEV, VIT = (f"requirements-{name}.txt" for name in NAMES)
-DEV_COMMANDS = {
-    "test": ["pytest", "--rootdir", str(ROOT), str(ROOT / "tests")],
-    "train": ["train"],
-    "evaluate": ["train.evaluate"],
-    "shortcuts": ["train.shortcuts"],
-    "convert": ["convert"],
-    "bench": ["edge_app", "bench"],
-    "docs": ["mkdocs", "build", "--config-file", str(ROOT / "mkdocs.yml")],
+TENSORFLOW_COMMANDS = {
+    "train": "train",
+    "evaluate": "train.evaluate",
+    "shortcuts": "train.shortcuts",
+    "convert": "convert",
 }
-OURS = "made-by-run.py"  # a file in environments that may be deleted and made anew
+DEV_COMMANDS = {"test", "docs", "bench", *TENSORFLOW_COMMANDS}
 # As `python -m`, but with this folder on the path in place of the user's, where a picture archive
 # may hold a file of any name.
-AS_MODULE = (
-    "import runpy, sys; sys.path[0] = sys.argv.pop(1); sys.argv.pop(0); "
-    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+BOOTSTRAP = (
+    "import sys; root = sys.argv[1]; sys.path[:] = [root, *(p for p in sys.path if p)]; "
+    "from edge_app.interrupts import run_module; run_module(sys.argv[2:])"
 )
 
 
 def main():
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
+    for stream in (sys.stdout, sys.stderr):  # folders that the console cannot show
+        stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] or ["--help"]
-    if arguments[0] in DEV_COMMANDS:
-        more = [VIT] if any(a.split("=")[0] == "--vit" for a in arguments) else []
-        files = [EDGE, WEB, LIVE, WATCH, RAY, DEV, *more]
-        python = prepare(ROOT / ".venv-dev", files, install=[DEV, *more])
-        arguments = [*DEV_COMMANDS[arguments[0]], *arguments[1:]]
-    else:
-        files = [EDGE, *extras(arguments)]
-        python = prepare(ROOT / ".venv", files, install=files)
-        arguments = ["edge_app", *arguments]
-    start([str(python), "-c", AS_MODULE, str(ROOT), *arguments])
-
-
-def extras(arguments):
-    """The requirements files of what a command of the app is asked for beyond the edge set."""
-    if {"-h", "--help"} & set(arguments):
-        return []
-    command, options = arguments[0], {a.split("=")[0] for a in arguments}
-    with_mqtt = "--mqtt" in options or (command == "live" and os.environ.get("SMOKING_LIVE_MQTT"))
-    of_ray = {"ray", "--engine=ray"} & set(arguments) or (
-        command == "export" and any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
-    )
-    with_web, watching = command in ("web", "space"), "--watch" in options
-    asked = {WEB: with_web, LIVE: with_mqtt, WATCH: watching, RAY: of_ray}
-    return [file for file in asked if asked[file]]
-
-
-def prepare(environment, files, install):
-    """Makes the environment what the requirements files say; does nothing where it is already.
-
-    A stamp inside the environment says what was installed. All stamps go before an installation
-    begins and its own is written last, so that what was broken off is not trusted later.
-    """
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = environment / f"installed-{Path(files[-1]).stem}"
-    wanted = fingerprint(environment, files)
+    kind = "dev" if arguments[0] in DEV_COMMANDS else "app"
     try:
-        stamps = {path: path.read_text() for path in environment.glob("installed-*")}
-        if stamps.get(stamp) == wanted:
-            return python
-        same_python = any(text.split(" ")[1:] == wanted.split(" ")[1:] for text in stamps.values())
-        if environment.exists() and not stamps and not (environment / OURS).exists():
-            sys.exit(
-                f"{environment} was not made by run.py, which leaves it alone. Move it away, or "
-                f"use it as it is, as in: {python} -m edge_app scan samples"
-            )
-        names = ", ".join(install)
-        print(f"Setting up {environment.name} from {names}; this takes a while once.", flush=True)
-        for path in stamps:
-            path.unlink()
-        if not same_python:
-            shutil.rmtree(environment, ignore_errors=True)
-            environment.mkdir()
-            (environment / OURS).touch()
-            subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-        for name in install:
-            pip += ["-r", str(ROOT / name)]
-        subprocess.run(pip, check=True)
-        for path, text in stamps.items():  # what was installed before is there still
-            path.write_text(text)
-        stamp.write_text(wanted)
-    except (OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        installs_nothing = {"-h", "--help", "--version"} & set(arguments)
+        if installs_nothing and not environments.ready(kind, set()):
+            sys.exit(print_help(arguments))
+        sets = set() if installs_nothing else wanted(arguments)
+        environment, _held_open = environments.get(kind, sets)
+        start(environments.python_of(environment), module(arguments))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def module(arguments):
+    """The module that a command is, and its arguments."""
+    command, *options = arguments
+    if command == "test":
+        given = [option for option in options if Path(option.split("::")[0]).exists()]
+        return [
+            "pytest",
+            "--rootdir",
+            str(ROOT),
+            *options,
+            *([] if given else [str(ROOT / "tests")]),
+        ]
+    if command == "docs":
+        return ["mkdocs", *(options or ["build"]), "-f", str(ROOT / "mkdocs.yml")]
+    if command == "bench":
+        return ["benchmarks", *options]
+    if command not in TENSORFLOW_COMMANDS:
+        return ["edge_app", *arguments]
+    if sys.version_info >= (3, 14):
         sys.exit(
-            f"\nSetting up {environment.name} failed: {str(error) or 'stopped'}\n"
-            "The lines above say why. If venv is missing: sudo apt install python3-venv. "
-            "Then run the same command again."
+            f"{command} needs TensorFlow, which has no release for Python 3.14 yet. Use Python "
+            f"3.10 to 3.13, for example: python3.13 run.py {command}"
         )
-    return python
+    return [TENSORFLOW_COMMANDS[command], *options]
 
 
-def fingerprint(environment, files):
-    """What the environment depends on: the files, the Python that made it, where it lies."""
-    digest = hashlib.sha256()
-    for name in files:
-        digest.update((ROOT / name).read_bytes())
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return f"{digest.hexdigest()} {version} {environment}\n"
+def wanted(arguments):
+    """The sets of requirements that a command needs."""
+    command, options = arguments[0], {a.split("=")[0] for a in arguments}
+    if command in DEV_COMMANDS:
+        return {"dev"}
+    sets = {"edge"}
+    if command in ("web", "space"):
+        sets.add("web")
+    if command == "live":
+        sets.add("live")
+    if "--watch" in options:
+        sets.add("watch")
+    if {"ray", "--engine=ray"} & set(arguments) or (
+        command == "export" and any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
+    ):
+        sets.add("ray")
+    return sets
 
 
-def start(command):
-    """Runs the command in the user's folder; its exit code becomes ours."""
+def print_help(arguments):
+    """Prints the help of a command from docs/commands.md: the app is not set up yet."""
+    if "--version" in arguments:
+        text = (ROOT / "edge_app" / "__init__.py").read_text(encoding="utf-8")
+        print(re.search(r'__version__ = "(.+)"', text).group(1))
+        return
+    try:
+        text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+        print(
+            re.search(rf"^## {re.escape(arguments[0])}\n+```text\n(.*?)```", text, re.M | re.S)[1]
+        )
+    except (OSError, TypeError):
+        print(__doc__)
+
+
+def start(python, arguments):
+    """Runs a module in the user's folder; its exit code becomes ours."""
+    script = shlex.quote(sys.argv[0]) if os.name != "nt" else sys.argv[0]
+    os.environ["SMOKING_DETECTOR_COMMAND"] = (
+        f"{'python' if os.name == 'nt' else 'python3'} {script}"
+    )
+    command = [str(python), "-c", BOOTSTRAP, str(ROOT), *arguments]
+    sys.stdout.flush()
     if os.name != "nt":
-        sys.stdout.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until Python has started
         os.execv(command[0], command)
     process = subprocess.Popen(command)
     while True:
-        try:
+        with contextlib.suppress(KeyboardInterrupt):  # Windows sends it to both
             sys.exit(process.wait())
-        except KeyboardInterrupt:
-            continue  # Windows sends it to both; the app ends in its own time
 
 
 if __name__ == "__main__":

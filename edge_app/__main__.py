@@ -1,6 +1,20 @@
-"""``python -m edge_app``"""
+"""``python -m edge_app`` and the command ``smoking-detector``."""
 
-from edge_app.cli import main
+from typing import NoReturn
+
+from edge_app.interrupts import run_command
+
+
+def main() -> NoReturn:
+    """Runs the command line and ends the process with its exit code."""
+
+    def run() -> None:
+        from edge_app.cli import run
+
+        run()
+
+    run_command(run)
+
 
 if __name__ == "__main__":  # processes that a benchmark starts import this file
-    main(prog_name="python3 run.py")
+    main()

@@ -24,7 +24,10 @@ from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import Metadata, MetadataError, read_metadata
 from edge_app.runtime import RuntimeMissingError, make_interpreter
 
-DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "smoking_mobilenetv2_int8.tflite"
+_MODEL = Path("models", "smoking_mobilenetv2_int8.tflite")
+_FOLDERS = (Path(__file__).parent, Path(__file__).parent.parent)  # of a wheel, of a checkout
+DEFAULT_MODEL = next((f / _MODEL for f in _FOLDERS if (f / _MODEL).exists()), _FOLDERS[1] / _MODEL)
+"""The shipped model: beside this module in a wheel, beside the package in a checkout."""
 
 
 Tensor = dict[str, Any]

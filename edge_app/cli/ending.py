@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-STOPPED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+from edge_app.interrupts import STOPPED
+
 PIPE_CLOSED = 141
 """Exit code where the program that read the output ended, as ``head`` does."""
 NOT_WRITTEN = 3
