@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,9 +13,7 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with contextlib.suppress(ModuleNotFoundError):
-    # Brings triton, which ends the process when it is loaded after TensorFlow.
-    import torch._dynamo  # noqa: F401
+os.environ.pop("SMOKING_DETECTOR_COMMAND", None)  # of run.py, which may have started the tests
 
 # In the background of a shell SIGINT is ignored, also by every program that the tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

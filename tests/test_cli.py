@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pytest
 from conftest import run_module
@@ -69,7 +70,7 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
 def test_help_has_an_example(command):
     result = run_module("edge_app", command, "--help")
     assert result.returncode == 0
-    assert f"Example: python3 run.py {command}" in result.stdout
+    assert re.search(rf"(python -m edge_app|python3 run\.py) {command}", result.stdout)
     assert "--model" in result.stdout
 
 
