@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_app.cli.live_console import Console
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
+from edge_app.invocation import install_hint
+
+if TYPE_CHECKING:
+    from edge_app.live import Moment
+    from edge_app.live.view.hub import Hub
+    from edge_app.live.view.server import Server
 
 
 class RegionType(click.ParamType):
@@ -93,6 +102,26 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="Record the frames to FILE (.mp4 or .avi), up to 2 GB; existing files are kept.",
 )
 @click.option("--mqtt", metavar="URL", help="Publish to mqtt://user:password@host/name.")
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Serve a page with the pictures and events, such as --serve 8080.",
+)
+@click.option("--auth", metavar="USER:PASSWORD", help="Ask visitors of the page for this account.")
+@click.option(
+    "--serve-fps",
+    type=click.FloatRange(0, 30, min_open=True),
+    default=5,
+    show_default=True,
+    help="Pictures per second and camera on the page.",
+)
+@click.option(
+    "--serve-size",
+    type=click.IntRange(64, 4096),
+    default=960,
+    show_default=True,
+    help="Longer side of the pictures on the page, in pixels.",
+)
 @model_options
 def live(
     source: tuple[str, ...],
@@ -106,6 +135,10 @@ def live(
     snapshots: Path | None,
     record: Path | None,
     mqtt: str | None,
+    serve: str | None,
+    auth: str | None,
+    serve_fps: float,
+    serve_size: int,
     model: Path,
     threshold: float | None,
 ) -> None:
@@ -122,6 +155,7 @@ def live(
     from edge_app.live.mqtt import Publisher
     from edge_app.live.pictures import Snapshots
     from edge_app.live.recorder import Recorder
+    from edge_app.live.view.hub import Hub
 
     classifier = load_classifier(model, threshold)
     several = len(source) > 1
@@ -146,23 +180,57 @@ def live(
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     console = Console()
-    with console.listening():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(console.listening())
+        on_frame = console.frame
+        if serve:
+            hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size)
+            for camera, output in zip(cameras, outputs, strict=True):
+                output.view = hub.sink(camera)
+            server = stack.enter_context(_make_server(hub, serve, auth))
+            click.echo(f"Open {server.url}", err=True)
+            on_frame = _both(hub.frame, console.frame)
+        stack.callback(console.end)
         try:
             summary = run_live(
                 cameras,
                 classifier,
-                display=display,
+                display="none" if serve and display is None else display,
                 duration=duration,
                 realtime=realtime,
+                patient=bool(serve),
                 outputs=outputs,
-                on_frame=console.frame,
+                on_frame=on_frame,
             )
         except SourceError as error:
             raise click.UsageError(str(error)) from None
-        finally:
-            console.end()
     click.echo(summary.text())
     sys.exit(SOME_UNREADABLE if summary.lost or summary.failed else 0)
+
+
+def _make_server(hub: Hub, address: str, auth: str | None) -> Server:
+    """The page's server, or one clear line."""
+    try:
+        from edge_app.live.view.server import Server, parse_address
+    except ImportError as error:
+        raise click.UsageError(f"--serve needs: {install_hint('live')} ({error})") from None
+    user, colon, password = (auth or "").partition(":")
+    if auth is not None and not (user and colon and password):
+        raise click.UsageError("--auth: expected USER:PASSWORD")
+    try:
+        return Server(hub, parse_address(address), (user, password) if auth else None)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--serve {address}: {error}") from None
+
+
+def _both(
+    first: Callable[[Moment], None], second: Callable[[Moment], None]
+) -> Callable[[Moment], None]:
+    def take(moment: Moment) -> None:
+        first(moment)
+        second(moment)
+
+    return take
 
 
 def _of_camera(path: Path, name: str) -> Path:

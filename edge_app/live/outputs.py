@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_app.classifier import ModelInfo
+from edge_app.live.clips import Clips
 from edge_app.live.event_detector import Event
 from edge_app.live.event_log import EventLog
 from edge_app.live.mqtt import Publisher
@@ -34,6 +37,9 @@ class Outputs:
     publisher: Publisher | None = None
     snapshots: Snapshots | None = None
     recorder: Recorder | None = None
+    clips: Clips | None = None
+    view: Callable[[dict[str, Any]], None] | None = None
+    """Takes the records, too."""
 
     def __post_init__(self) -> None:
         self.source, self.camera, self.is_file = "", "", False
@@ -55,6 +61,8 @@ class Outputs:
                 self.snapshots.forget()
             with _Attempt(self, "--snapshots"):
                 self.snapshots.prune_hourly()
+        if self.clips is not None:
+            self.clips.add(frame)
         if self.recorder is not None and not self.recorder.is_over:
             with _Attempt(self, "--record"):
                 self.recorder.add(frame.pixels, frame.time)
@@ -75,6 +83,9 @@ class Outputs:
             "mean": round(event.mean, 4),
             "frames": event.frames,
         }
+        if self.clips is not None:
+            clip = self.clips.begin(event) if event.ended is None else self.clips.end(event)
+            record |= {"clip": clip}
         if self.is_file:
             record["position"] = round(event.started, 2)
         when = event.started if event.ended is None else event.ended
@@ -96,6 +107,8 @@ class Outputs:
                 self.log.write(record)
         if self.publisher is not None:
             self.publisher.write(record)
+        if self.view is not None:
+            self.view(record)
 
     def keep_picture(self, pixels: np.ndarray) -> Path | None:
         """Writes a frame that a key asked for, beside the snapshots or here; returns where."""
@@ -108,6 +121,8 @@ class Outputs:
         if self.recorder is not None:
             with _Attempt(self, "--record"):
                 self.recorder.close()
+        if self.clips is not None:
+            self.clips.close()
         if self.log is not None:
             self.log.close()
         if self.publisher is not None and (lost := self.publisher.close()):
