@@ -292,6 +292,7 @@ def run(samples, tmp_path_factory):
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "edge_app", "live", "--serve", "0", "--threshold", "0"),
+            *("--archive", tmp_path_factory.mktemp("archive")),
             *("--source", streams[0].url, "--source", streams[1].url),
         ],
         cwd=ROOT,
@@ -436,6 +437,10 @@ def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visi
     page.wait_for_function("document.querySelector('#events img').naturalWidth == 320")
     page.locator("#events li button").first.click()
     assert page.locator("#viewer img").is_visible()
+    page.locator("#viewer form button").click()
+    page.locator("#events .clip").first.click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('video').duration") > 3
     page.locator("#viewer form button").click()
     run[1][0].start()
     first.locator(".lost").wait_for(state="hidden", timeout=120_000)

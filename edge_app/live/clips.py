@@ -6,6 +6,7 @@ is PyAV's (FFmpeg); with OpenCV the same clip took 15 times as long, and it has 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import re
@@ -34,6 +35,8 @@ KEEP_DAYS = 30.0
 _OURS = re.compile(r"smoking-\d{8}T\d{6}Z-[0-9a-f]+\.mp4")
 _FPS, _LONGEST = 8.0, 640
 _MOST_WAITING = 64  # frames that the writer has not taken yet; 5 MB
+_PATIENCE_SECONDS = 2.0
+_JOIN_SECONDS = 10.0
 _MILLISECONDS = Fraction(1, 1000)
 
 
@@ -94,6 +97,7 @@ class Clips:
         self._keep, self._days = keep, days
         self._ring, self._gate = Ring(before + 1), Gate(_FPS)
         self._writer: _Writer | None = None
+        self._last: _Writer | None = None  # it may still be at work
         self._end: float | None = None  # when the clip that is being written is complete
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -115,7 +119,7 @@ class Clips:
         name = f"smoking-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{event.id}.mp4"
         first = event.started - self._before
         self._end = event.started + self._longest
-        self._writer = _Writer(self.folder / name, event.id, self._complete)
+        self._writer = self._last = _Writer(self.folder / name, event.id, self._complete)
         for when, jpeg in self._ring.frames:
             if when >= first:
                 self._writer.put(jpeg, when)
@@ -123,18 +127,15 @@ class Clips:
 
     def end(self, event: Event) -> str | None:
         """Says that an event is over; its clip goes on for some seconds. Returns its name."""
-        if self._writer is None or event.ended is None:
-            return None
-        if self._end is not None:
+        if self._writer is not None and self._end is not None and event.ended is not None:
             self._end = min(self._end, event.ended + self._after)
-        return self._writer.path.name
+        return self._last.path.name if self._last is not None else None
 
     def close(self) -> None:
         """Ends the clip that is being written."""
-        writer = self._writer
         self._finish()
-        if writer is not None:
-            writer.join()
+        if self._last is not None:
+            self._last.join()
 
     def _finish(self) -> None:
         writer, self._writer, self._end = self._writer, None, None
@@ -151,19 +152,25 @@ class _Writer:
 
     def __init__(self, path: Path, event: str, on_done: Callable[[str, str], None]):
         self.path, self._event, self._on_done = path, event, on_done
-        self._frames: queue.Queue[tuple[float, bytes] | None] = queue.Queue()
+        self._frames: queue.Queue[tuple[float, bytes] | None] = queue.Queue(_MOST_WAITING)
+        self._is_slow = False
         self._thread = threading.Thread(target=self._run, name="clip", daemon=True)
         self._thread.start()
 
     def put(self, jpeg: bytes, when: float) -> None:
-        if self._frames.qsize() < _MOST_WAITING:  # else the disk is too slow: a frame is left out
-            self._frames.put((when, jpeg))
+        """Waits once where the writer is slow; if that does not help, frames are left out."""
+        try:
+            self._frames.put((when, jpeg), timeout=0 if self._is_slow else _PATIENCE_SECONDS)
+            self._is_slow = False
+        except queue.Full:
+            self._is_slow = True
 
     def finish(self) -> None:
-        self._frames.put(None)
+        with contextlib.suppress(queue.Full):  # a disk that hangs: the thread is left behind
+            self._frames.put(None, timeout=_PATIENCE_SECONDS)
 
     def join(self) -> None:
-        self._thread.join(10)
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         import av

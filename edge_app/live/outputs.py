@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from edge_app.live.pictures import Snapshots, save_picture
 from edge_app.live.recorder import Recorder
 from edge_app.live.redact import shown
 from edge_app.live.sources import Frame
+
+if TYPE_CHECKING:
+    from edge_app.live.camera import Camera
+    from edge_app.live.view.hub import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ class Outputs:
     recorder: Recorder | None = None
     clips: Clips | None = None
     view: Callable[[dict[str, Any]], None] | None = None
-    """Takes the records, too."""
+    """Takes the records, too; see `show_in`."""
 
     def __post_init__(self) -> None:
         self.source, self.camera, self.is_file = "", "", False
@@ -51,6 +55,12 @@ class Outputs:
         self.source, self.is_file = shown(source), os.path.isfile(source)
         self.camera = camera
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
+
+    def show_in(self, hub: Hub, camera: Camera) -> None:
+        """Has the page show the events of a camera, and their clips."""
+        self.view = hub.sink(camera)
+        if self.clips is not None:
+            self.clips.on_done = hub.clip
 
     def frame(self, frame: Frame, score: float, in_event: bool) -> None:
         """Takes a classified frame; ``in_event``: it belongs to an event, or may yet do so."""

@@ -95,10 +95,14 @@ class Hub:
             picture = seen.best_picture() if record["event"] == "end" else None
             with self._lock:
                 known = self._events.get(record["id"], {})
-                self._events[record["id"]] = known | event | {
-                    "camera": key,
-                    "picture": bool(picture),
-                }
+                self._events[record["id"]] = (
+                    known
+                    | event
+                    | {
+                        "camera": key,
+                        "picture": bool(picture),
+                    }
+                )
                 if picture:
                     self._thumbnails[record["id"]] = picture
                 while len(self._events) > _MOST_EVENTS:
