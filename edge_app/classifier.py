@@ -57,6 +57,7 @@ class Prediction:
         looks: how many looks at the picture the score is the mean of; 1 for the whole picture.
         region: where the closest look was taken, ``(left, top, right, bottom)`` in pixels of the
             upright picture; None for one look.
+        incomplete: whether the file ends too early, so that a part of the picture is missing.
 
     >>> Prediction("Smoking", confidence=0.93, smoking=0.93).uncertain
     False
@@ -69,6 +70,7 @@ class Prediction:
     evidence: np.ndarray | None = field(default=None, repr=False, compare=False)
     looks: int = 1
     region: tuple[int, int, int, int] | None = None
+    incomplete: bool = False
 
     def __post_init__(self) -> None:
         for name in ("confidence", "smoking"):
@@ -223,7 +225,8 @@ class Classifier:
         """
         first = self.classify_pixels(picture.pixels)
         boxes = self.regions(first, picture.width, picture.height)
-        return self.combine(first, [self.look_at(picture, box) for box in boxes], boxes)
+        prediction = self.combine(first, [self.look_at(picture, box) for box in boxes], boxes)
+        return dataclasses.replace(prediction, incomplete=picture.incomplete)
 
     def classify_pixels(self, pixels: np.ndarray) -> Prediction:
         """Classifies the model's input itself: one look.

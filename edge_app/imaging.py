@@ -10,20 +10,41 @@ photograph of 12 megapixels does; for a stretched square the order does not chan
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Union
+from typing import Union
 
 import numpy as np
-from PIL import ExifTags, Image, ImageDraw, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageOps
 
+from edge_app.decoding import Decoded, decode
 from edge_app.folders import skip_reason
-from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
+from edge_app.formats import EXTENSIONS
 from edge_app.looks import Box
+from edge_app.opening import (
+    PictureError,
+    looks_like_picture,
+    open_picture,
+    open_source,
+    picture_errors,
+)
+
+__all__ = [
+    "EXTENSIONS",
+    "REDUCED_DECODE",
+    "Picture",
+    "PictureError",
+    "Source",
+    "find_pictures",
+    "from_frame",
+    "looks_like_picture",
+    "open_picture",
+    "read_frame",
+    "read_picture",
+    "read_pixels",
+    "read_thumbnail",
+]
 
 Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
 
@@ -32,19 +53,6 @@ REDUCED_DECODE = 2.5
 model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the rest. At 2.5, a tenth
 of the model's input moves by one grey level at most; at 2, a quarter did. What that does to the
 answers is in docs/scan.md."""
-
-_IN_MEMORY = 8_000_000
-"""Files up to this size in bytes are read at once; larger ones piece by piece."""
-
-_WHOLE_FILE = 256_000_000
-"""No decoder gets more bytes than this at once; those of WebP, AVIF and HEIF take whole files."""
-
-_ALL_READS = 2_000_000_000
-"""And no more than this in all: more than the largest picture that Pillow agrees to decode."""
-
-_SMALL, _SMALL_READS = 64, 1_000_000
-"""Pillow looks for the next block of a damaged file in reads of a few bytes: no more than so many
-reads of less than so many bytes."""
 
 _TURNS = {  # how to undo each EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,17 +63,11 @@ _TURNS = {  # how to undo each EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_REGION_COLOUR = "#fbbf24"
-
 _SIDEWAYS = {5, 6, 7, 8}
 """Orientations that swap width and height."""
 _FROM_THE_RIGHT = {2, 3, 7, 8}
 _FROM_BELOW = {3, 4, 6, 7}
 """Orientations that, once the sides are swapped, count from the right or from below."""
-
-
-class PictureError(ValueError):
-    """A picture that cannot be read. The message is one line: what is wrong, without the name."""
 
 
 class Picture:
@@ -74,6 +76,7 @@ class Picture:
     Attributes:
         width, height: of the upright picture in pixels, as stored and not as decoded.
         pixels: the whole picture as the model's input, ``uint8[size, size, 3]``, RGB.
+        incomplete: whether the file ends too early, so that a part of it is missing.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Picture:
         stored: tuple[int, int] | None = None,
         orientation: int = 1,
         bgr: bool = False,
+        incomplete: bool = False,
     ):
         """Prepares the whole picture for the model.
 
@@ -93,9 +97,11 @@ class Picture:
             stored: width and height before reduction; None for those of ``image``.
             orientation: by EXIF, 1 to 8.
             bgr: whether the channels are in OpenCV's order.
+            incomplete: whether the file ends too early.
         """
         self._image, self._size, self._bgr = image, size, bgr
         self._orientation = orientation
+        self.incomplete = incomplete
         self._stored = stored or image.size
         self.width, self.height = self._stored[::-1] if orientation in _SIDEWAYS else self._stored
         self.pixels = self._look((0, 0, *image.size))
@@ -160,14 +166,12 @@ def read_picture(source: Source, size: int = 224) -> Picture:
     """
     if isinstance(source, np.ndarray):
         return Picture(_from_array(source), size)
-    with _picture_errors():
+    with picture_errors():
         if isinstance(source, Image.Image):
-            return _to_picture(source, size)
-        with _open(source) as image:
-            stored = image.size
-            # The smallest scale that a JPEG decoder offers and that is large enough.
-            reduced = image.draft("RGB", (round(size * REDUCED_DECODE),) * 2)
-            return _to_picture(image, size, stored if reduced else None)
+            source.load()
+            return _to_picture(Decoded(source, source.size, False), size)
+        with open_source(source) as image:
+            return _to_picture(decode(image, round(size * REDUCED_DECODE)), size)
 
 
 def read_frame(frame: np.ndarray, size: int = 224) -> Picture:
@@ -218,165 +222,20 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
     return read_frame(frame, size).pixels
 
 
-def read_thumbnail(
-    source: str | os.PathLike[str] | bytes, longest: int, region: Box | None = None
-) -> Image.Image:
+def read_thumbnail(source: str | os.PathLike[str] | bytes, longest: int) -> Image.Image:
     """Reads a picture for people: upright, RGB on white, in its own shape.
 
     Args:
         source: a path, or the bytes of a picture file.
         longest: the longer side is at most this, in pixels.
-        region: a rectangle to draw, in pixels of the upright picture; None for none.
 
     Raises:
         PictureError: as `read_pixels`.
     """
-    with _picture_errors(), _open(source) as image:
-        stored = image.size
-        reduced = image.draft("RGB", (longest, longest))
-        upright = _on_white(ImageOps.exif_transpose(image))
-        # The longer side as stored: a reduced picture is as wide as high in the same proportion.
-        before = max(stored if reduced else upright.size)
+    with picture_errors(), open_source(source) as image:
+        upright = _on_white(ImageOps.exif_transpose(decode(image, longest).image))
         upright.thumbnail((longest, longest))
-        if region:
-            _outline(upright, region, max(upright.size) / before)
         return upright
-
-
-def _outline(image: Image.Image, region: Box, scale: float) -> None:
-    """Draws a rectangle that shows on bright and on dark pictures."""
-    left, top, right, bottom = (round(side * scale) for side in region)
-    width, height = image.size
-    outer = max(left, 0), max(top, 0), min(right, width) - 1, min(bottom, height) - 1
-    if outer[2] - outer[0] < 4 or outer[3] - outer[1] < 4:
-        return
-    draw = ImageDraw.Draw(image)
-    draw.rectangle(outer, outline="black", width=3)
-    inner = outer[0] + 1, outer[1] + 1, outer[2] - 1, outer[3] - 1
-    draw.rectangle(inner, outline=_REGION_COLOUR)
-
-
-@contextlib.contextmanager
-def _picture_errors() -> Iterator[None]:
-    """Turns whatever Pillow and its plugins raise into a `PictureError`."""
-    try:
-        yield
-    except PictureError:
-        raise
-    except FileNotFoundError:
-        raise PictureError("there is no such file") from None
-    except IsADirectoryError:
-        raise PictureError("is a folder, not a picture") from None
-    except PermissionError:
-        raise PictureError("no permission to read it") from None
-    except UnidentifiedImageError:
-        raise PictureError("is damaged or cut short (its header makes no sense)") from None
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"is too large: {error}") from None
-    except OSError as error:
-        if error.strerror:  # of the system, not of a decoder
-            raise PictureError(f"cannot be read ({error.strerror})") from None
-        raise PictureError(f"is damaged or cut short ({_first_line(error)})") from None
-    except Exception as error:  # decoders report damage with any kind of exception
-        raise PictureError(f"is damaged or cut short ({_first_line(error)})") from None
-
-
-def looks_like_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is worth reading: its ending promises a picture, or its first bytes are one.
-
-    A file that turns out to hold no picture in spite of its ending is then reported, not ignored.
-    One without such an ending that cannot be opened is not taken for a picture.
-    """
-    if os.path.splitext(path)[1].lower() in EXTENSIONS:
-        return True
-    try:
-        with _open_file(path) as file:
-            return sniff(file.read(HEAD_BYTES)) is not None
-    except (OSError, PictureError):
-        return False
-
-
-@contextlib.contextmanager
-def _open(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
-    """Opens a picture whose decoder cannot be lost in it; see `_PictureFile`."""
-    file: BinaryIO
-    if isinstance(source, bytes):
-        file = io.BytesIO(source)
-    else:
-        file = _open_file(source)
-        if os.fstat(file.fileno()).st_size <= _IN_MEMORY:
-            with file:
-                file = io.BytesIO(file.read())
-    with file, open_picture(file) as image:
-        yield image
-
-
-def open_picture(file: BinaryIO) -> Image.Image:
-    """Opens a picture with the decoder that its first bytes ask for, and no other.
-
-    Only the header is read. What Pillow raises of a damaged one comes through.
-
-    Args:
-        file: at its beginning, and seekable.
-
-    Raises:
-        PictureError: it is empty or no picture in a known format, or its decoder is not installed.
-    """
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
-    form = sniff(head)
-    if form is None:
-        raise PictureError("is no picture in a known format" if head else "is empty")
-    _prepare_decoder(form)
-    return Image.open(file, formats=[form])
-
-
-class _PictureFile(io.BufferedReader):
-    """A file that no decoder can be lost in, however large and damaged it is."""
-
-    _small_reads = 0
-    _bytes = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            size = os.fstat(self.fileno()).st_size
-        if size > _WHOLE_FILE:
-            raise PictureError(f"is too large ({size / 1e9:.1f} GB to be read at once)")
-        self._small_reads += size < _SMALL
-        if self._small_reads > _SMALL_READS:
-            raise PictureError("is damaged (its blocks do not follow each other)")
-        content = super().read(size)
-        self._bytes += len(content)
-        if self._bytes > _ALL_READS:
-            raise PictureError(f"is damaged or too large (more than {_ALL_READS / 1e9:.0f} GB)")
-        return content
-
-
-def _open_file(path: str | os.PathLike[str]) -> _PictureFile:
-    # Opening a pipe would wait for its other end, but for this flag.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = _PictureFile(io.FileIO(path, opener=lambda name, _: os.open(name, flags)))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise PictureError("is no ordinary file")
-    return file
-
-
-def _prepare_decoder(form: str) -> None:
-    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores."""
-    if form == "AVIF":
-        if not features.check("avif"):
-            raise PictureError("is an AVIF picture; to read it: pip install -U pillow")
-        from PIL import AvifImagePlugin
-
-        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    elif form == "HEIF" and form not in Image.OPEN:
-        try:
-            import pillow_heif
-        except ImportError:
-            raise PictureError("is a HEIF picture; to read it: pip install pillow-heif") from None
-        pillow_heif.register_heif_opener()
-        pillow_heif.options.DECODE_THREADS = 1
 
 
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -405,10 +264,12 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _to_picture(image: Image.Image, size: int, stored: tuple[int, int] | None = None) -> Picture:
-    image.load()  # before it is asked for its orientation: Pillow turns a TIFF here itself
+def _to_picture(decoded: Decoded, size: int) -> Picture:
+    image, stored, incomplete = decoded
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return Picture(_on_white(image), size, stored=stored, orientation=orientation)
+    return Picture(
+        _on_white(image), size, stored=stored, orientation=orientation, incomplete=incomplete
+    )
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -442,7 +303,3 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
             f"expected an array uint8[height, width, 3], got {pixels.dtype}{list(pixels.shape)}"
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

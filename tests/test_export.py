@@ -67,8 +67,7 @@ def test_csv_holds_a_row_for_every_picture(result):
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     columns = sqlite3.connect(result).execute("SELECT * FROM pictures").description
-    # All but the two that only a later scan needs.
-    assert list(rows[0]) == [column[0] for column in columns][:-2]
+    assert list(rows[0]) == [column[0] for column in columns]
     assert [os.path.basename(row["path"]) for row in rows] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     assert [row["smoking"] for row in rows] == ["0.9", "0.1", "0.99", ""]
     assert [row["error"] for row in rows] == ["", "", "", "is damaged"]
@@ -145,7 +144,7 @@ def test_rows_are_streamed(make_result, tmp_path):
             "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n "
             "WHERE value < 300000) INSERT INTO pictures SELECT '/pictures/of/a/long/name/' || "
             "value || '.jpg', size, modified_ns, label, smoking, threshold, model, error, "
-            "scanned_at, uncertain, looks, region, network, looks_rule FROM pictures, n"
+            "scanned_at, uncertain, looks, region, network, looks_rule, incomplete FROM pictures, n"
         )
     code = (
         "import re, sys; from edge_app.cli import main; "

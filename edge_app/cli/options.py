@@ -110,18 +110,10 @@ def model_choice(command: Callable) -> Callable:
     return command
 
 
-looks_option = click.option(
-    "--looks",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Look at a picture at most N times; 1 is once, as a whole.  [default: the model's]",
-)
-
-
-def load_classifier(model: Path, threshold: float | None, looks: int | None = None) -> Classifier:
+def load_classifier(model: Path, threshold: float | None) -> Classifier:
     """Loads the model or ends the command with one clear line."""
     try:
-        return Classifier(model, threshold=threshold, looks=looks)
+        return Classifier(model, threshold=threshold)
     except (ValueError, RuntimeMissingError) as error:  # a ModelError is a ValueError
         raise click.UsageError(str(error)) from None
 
@@ -129,4 +121,5 @@ def load_classifier(model: Path, threshold: float | None, looks: int | None = No
 def answer_line(prediction: Prediction, path: str | os.PathLike[str]) -> str:
     """What the model says of a picture, in a line for people."""
     doubt = "  (uncertain)" if prediction.uncertain else ""
+    doubt += "  (incomplete)" if prediction.incomplete else ""
     return f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}{doubt}"

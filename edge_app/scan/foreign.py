@@ -20,7 +20,14 @@ _LONGEST_TEXT = 1_000_000
 
 _TEXTS = ("path", "model", "scanned_at")
 _TEXTS_OR_NULL = ("label", "error", "network", "looks_rule")
-_WHOLE_NUMBERS, _WHOLE_NUMBERS_OR_NULL = ("size", "modified_ns"), ("uncertain", "looks")
+_WHOLE_NUMBERS, _WHOLE_NUMBERS_OR_NULL = (
+    ("size", "modified_ns"),
+    (
+        "uncertain",
+        "looks",
+        "incomplete",
+    ),
+)
 _SHARES, _SHARES_OR_NULL = ("threshold",), ("smoking",)
 
 

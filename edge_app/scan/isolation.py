@@ -13,19 +13,23 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.classifier import Classifier, ModelError, ModelInfo, Prediction
 from edge_app.files import is_gone
 from edge_app.imaging import PictureError
+from edge_app.limits import max_seconds
 
 if sys.platform == "linux":
     import resource
 
 AVAILABLE = sys.platform == "linux"
 """Elsewhere a process cannot be forked, or not safely beside threads of the system's own."""
+
+_POLL_SECONDS = 0.5
 
 
 def classify_source(
@@ -38,8 +42,23 @@ def classify_source(
         return None if isinstance(source, str) and is_gone(source) else error
 
 
+def load_again(info: ModelInfo) -> Classifier:
+    """Another classifier of the same model file, with the same decision.
+
+    Raises:
+        edge_app.ModelError: the file vanished, or is another one now.
+    """
+    classifier = Classifier(info.path, decision=info.decision)
+    if classifier.info.sha256 != info.sha256:
+        raise ModelError(f"{info.path}: was replaced while it was in use; run the command again")
+    return classifier
+
+
 class IsolatedClassifiers:
-    """Classifiers that survive what they decode, for so many threads of the caller."""
+    """Classifiers that survive what they decode, for so many threads of the caller.
+
+    A picture that takes longer than `edge_app.limits.max_seconds` of one core cannot be read.
+    """
 
     def __init__(self, info: ModelInfo, count: int):
         self._info = info
@@ -61,13 +80,15 @@ class IsolatedClassifiers:
         process = self._process
         try:
             return process.ask(number, source)
-        except EOFError:
+        except (EOFError, TimeoutError) as error:
             with self._lock:
                 if self._closed:
                     return None
                 if self._process is process:  # no other thread was here before
                     process.end()
                     self._process = _Process(self._info, self._count)
+                if isinstance(error, TimeoutError):
+                    return _too_slow()
                 return self._classify_alone(source)
 
     def close(self) -> None:
@@ -79,6 +100,8 @@ class IsolatedClassifiers:
         process = _Process(self._info, 1)
         try:
             return process.ask(0, source)
+        except TimeoutError:
+            return _too_slow()
         except EOFError:
             status = process.end(by_itself=True)
             if not os.WIFSIGNALED(status):
@@ -86,6 +109,12 @@ class IsolatedClassifiers:
             return PictureError(f"crashes the decoder ({signal.Signals(os.WTERMSIG(status)).name})")
         finally:
             process.end()
+
+
+def _too_slow() -> PictureError:
+    return PictureError(
+        f"takes longer than {max_seconds():g} s to decode; for more, set --max-seconds"
+    )
 
 
 class _Process:
@@ -110,18 +139,45 @@ class _Process:
         for _, theirs in links:
             theirs.close()
         self._links = [ours for ours, _ in links]
+        self._threads = [0] * count  # numbers of its threads, once they have answered
+        self._spent = [0.0] * count  # seconds of a core that they had taken then
 
     def ask(self, number: int, source: str | bytes) -> Prediction | PictureError | None:
-        """What came of a picture; raises EOFError where the process died."""
+        """What came of a picture.
+
+        Raises:
+            EOFError: the process died.
+            TimeoutError: it takes too long.
+        """
         link = self._links[number]
         try:
+            if not self._threads[number]:
+                thread, spent = link.recv()
+                if isinstance(spent, Exception):
+                    raise spent
+                self._threads[number], self._spent[number] = thread, spent
             link.send(source)
-            answer: Prediction | Exception | None = link.recv()
+            patience = max_seconds()
+            while not link.poll(patience):
+                # Time of its own, so that a slow disk or a busy machine makes nothing unreadable.
+                if self._seconds_of(number) - self._spent[number] > max_seconds():
+                    raise TimeoutError
+                patience = _POLL_SECONDS
+            answer: Prediction | Exception | None
+            answer, self._spent[number] = link.recv()
+        except TimeoutError:
+            raise
         except OSError:  # as an end, when something was under way
             raise EOFError from None
         if isinstance(answer, Exception) and not isinstance(answer, PictureError):
             raise answer
         return answer
+
+    def _seconds_of(self, number: int) -> float:
+        """Seconds of a core that a thread has taken, see proc(5)."""
+        with open(f"/proc/{self._pid}/task/{self._threads[number]}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, *, by_itself: bool = False) -> int:
         """Ends it, or waits until it has; returns its status as `os.waitpid` does."""
@@ -157,10 +213,20 @@ def _serve(info: ModelInfo, links: list[tuple[Connection, Connection]]) -> NoRet
 def _answer(info: ModelInfo, link: Connection) -> None:
     with link:
         try:
-            classifier = Classifier(info.path, decision=info.decision)
+            try:
+                classifier = load_again(info)
+            except Exception as error:  # the model file vanished, or a mistake of ours
+                link.send((0, error))
+                return
+            link.send((threading.get_native_id(), time.thread_time()))
             while True:
-                link.send(classify_source(classifier, link.recv()))
+                result: Prediction | Exception | None
+                try:
+                    result = classify_source(classifier, link.recv())
+                except (EOFError, ConnectionError):
+                    raise
+                except Exception as error:  # a mistake of ours
+                    result = error
+                link.send((result, time.thread_time()))
         except (EOFError, ConnectionError):
             return  # nobody asks any more
-        except Exception as error:  # the model file vanished, or a mistake of ours
-            link.send(error)

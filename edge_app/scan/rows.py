@@ -55,6 +55,8 @@ class Row:
             None in results of an earlier version.
         looks_rule: the model's rule for looking again, as JSON, where the first score asked for
             it; else None.
+        incomplete: whether the file ends too early, so that a part of the picture is missing; None
+            where it is unreadable, and in results of an earlier version.
     """
 
     path: Path | str
@@ -71,6 +73,7 @@ class Row:
     region: Box | None = None
     network: str | None = None
     looks_rule: str | None = None
+    incomplete: bool | None = None
 
     @classmethod
     def of(
@@ -112,6 +115,7 @@ class Row:
             looks=result.looks,
             region=result.region,
             looks_rule=_looks_rule(result, info.decision.looks),
+            incomplete=result.incomplete,
         )
 
     def is_scored_by(self, info: ModelInfo, state: FileState) -> bool:
@@ -154,6 +158,7 @@ class Row:
             uncertain,
             looks=self.looks or 1,
             region=self.region,
+            incomplete=bool(self.incomplete),
         )
 
 

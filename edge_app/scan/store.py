@@ -18,7 +18,6 @@ from typing import Any
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.files import is_gone, printable
-from edge_app.invocation import invocation
 from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust, to_region
 from edge_app.scan.rows import FileState, Row, path_of, stored_name
 
@@ -39,7 +38,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     looks       INTEGER,           -- how many looks the score is the mean of
     region      TEXT,              -- of the closest look: JSON [left, top, right, bottom], pixels
     network     TEXT,              -- SHA-256 of the network, whatever its threshold
-    looks_rule  TEXT               -- JSON: why it was looked at again; NULL where it was not
+    looks_rule  TEXT,              -- JSON: why it was looked at again; NULL where it was not
+    incomplete  INTEGER            -- 1 where the file ends too early and a part is missing, else 0
 ) WITHOUT ROWID
 """
 _FROM_VERSION_1 = (
@@ -48,6 +48,7 @@ _FROM_VERSION_1 = (
     "ALTER TABLE pictures ADD COLUMN region TEXT",
     "ALTER TABLE pictures ADD COLUMN network TEXT",
     "ALTER TABLE pictures ADD COLUMN looks_rule TEXT",
+    "ALTER TABLE pictures ADD COLUMN incomplete INTEGER",
     "UPDATE pictures SET looks = 1 WHERE error IS NULL",
 )
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -235,8 +236,9 @@ def _to_row(columns: dict[str, Any]) -> Row:
     columns["path"] = Path(path_of(columns["path"]))
     if columns["smoking"] is not None:
         columns.setdefault("looks", 1)
-    if columns.get("uncertain") is not None:
-        columns["uncertain"] = bool(columns["uncertain"])
+    for name in ("uncertain", "incomplete"):
+        if columns.get(name) is not None:
+            columns[name] = bool(columns[name])
     columns["region"] = to_region(columns.get("region"))
     return Row(**columns)
 
@@ -251,7 +253,7 @@ def _below(root: str) -> tuple[str, tuple[str, str, str]]:
 
 def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
-        raise StoreError(f"{db}: there is no such file; make it with: {invocation()} scan")
+        raise StoreError(f"{db}: there is no such file; make it with: python3 run.py scan")
     address = f"{db.resolve().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
     try:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.classifier import ModelInfo, Prediction
 from edge_app.imaging import PictureError
 from edge_app.parallel import count_cores
 from edge_app.scan import isolation
@@ -142,5 +142,5 @@ class Workers:
     def _make_classify(self, number: int) -> Callable[[str], Prediction | PictureError | None]:
         if self._isolated:
             return functools.partial(self._isolated.classify, number)
-        classifier = Classifier(self._info.path, decision=self._info.decision)
+        classifier = isolation.load_again(self._info)
         return functools.partial(isolation.classify_source, classifier)
