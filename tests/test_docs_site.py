@@ -15,7 +15,7 @@ from conftest import ROOT
 
 pytest.importorskip("mkdocs")
 pytestmark = pytest.mark.slow
-PAGES = ("index", "api", "architecture", "scan", "troubleshooting", "models/README")
+PAGES = ("index", "api", "architecture", "scan", "troubleshooting", "models/index")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -61,7 +61,7 @@ def test_pages_ask_no_other_host_and_fit_a_phone(site):
             page = browser.new_page(viewport={"width": width, "height": 850})
             page.on("request", lambda request: asked.add(request.url))
             for name in PAGES:
-                page.goto(f"{base}{name}.html", timeout=120_000)
+                assert page.goto(f"{base}{name}.html", timeout=120_000).ok, name
                 page.wait_for_load_state("networkidle", timeout=120_000)
                 wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert wider <= 0, (name, width)
