@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Union
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from edge_app.decoding import Decoded, decode
 from edge_app.folders import skip_reason
@@ -63,6 +63,8 @@ _TURNS = {  # how to undo each EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_REGION_COLOUR = "#fbbf24"
+
 _SIDEWAYS = {5, 6, 7, 8}
 """Orientations that swap width and height."""
 _FROM_THE_RIGHT = {2, 3, 7, 8}
@@ -222,20 +224,41 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
     return read_frame(frame, size).pixels
 
 
-def read_thumbnail(source: str | os.PathLike[str] | bytes, longest: int) -> Image.Image:
+def read_thumbnail(
+    source: str | os.PathLike[str] | bytes, longest: int, region: Box | None = None
+) -> Image.Image:
     """Reads a picture for people: upright, RGB on white, in its own shape.
 
     Args:
         source: a path, or the bytes of a picture file.
         longest: the longer side is at most this, in pixels.
+        region: a rectangle to draw, in pixels of the upright picture; None for none.
 
     Raises:
         PictureError: as `read_pixels`.
     """
     with picture_errors(), open_source(source) as image:
-        upright = _on_white(ImageOps.exif_transpose(decode(image, longest).image))
+        decoded = decode(image, longest)
+        upright = _on_white(ImageOps.exif_transpose(decoded.image))
+        # The longer side as stored: a reduced picture is as wide as high in the same proportion.
+        before = max(decoded.stored)
         upright.thumbnail((longest, longest))
+        if region:
+            _outline(upright, region, max(upright.size) / before)
         return upright
+
+
+def _outline(image: Image.Image, region: Box, scale: float) -> None:
+    """Draws a rectangle that shows on bright and on dark pictures."""
+    left, top, right, bottom = (round(side * scale) for side in region)
+    width, height = image.size
+    outer = max(left, 0), max(top, 0), min(right, width) - 1, min(bottom, height) - 1
+    if outer[2] - outer[0] < 4 or outer[3] - outer[1] < 4:
+        return
+    draw = ImageDraw.Draw(image)
+    draw.rectangle(outer, outline="black", width=3)
+    inner = outer[0] + 1, outer[1] + 1, outer[2] - 1, outer[3] - 1
+    draw.rectangle(inner, outline=_REGION_COLOUR)
 
 
 def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:

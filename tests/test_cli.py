@@ -23,7 +23,10 @@ def test_classify_writes_json_lines(pictures):
     assert result.stderr == ""
     assert len(records) == 4
     for record in records:
-        assert list(record) == ["path", "label", "confidence", "smoking", "elapsed_ms", "error"]
+        assert list(record) == [
+            *("path", "label", "confidence", "smoking"),
+            *("uncertain", "looks", "region", "elapsed_ms", "error"),
+        ]
         assert (record["label"] is None) == (record["error"] is not None)
     good = next(record for record in records if record["path"].endswith("a.png"))
     assert good["label"] == "NotSmoking"

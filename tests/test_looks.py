@@ -9,12 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import SHIPPED_INT8, SHIPPED_KERAS
 from PIL import Image, ImageOps
 
 from edge_app import Classifier, ModelError
+from edge_app.cli import main
 from edge_app.decision import Decision, read_decision, replace_decision
-from edge_app.imaging import read_frame, read_picture, read_pixels
+from edge_app.imaging import read_frame, read_picture, read_pixels, read_thumbnail
 from edge_app.looks import Looks, combine_all, logit, probability, regions, square
 
 ALL = Looks(sizes=(0.85, 0.7), lowest=-16.0)
@@ -269,3 +271,44 @@ def test_the_first_look_has_the_pixels_it_always_had(tmp_path, photograph):
         expected = np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR))
     assert (read_pixels(path) == expected).all()
     assert (read_picture(path).pixels == expected).all()
+
+
+def test_classify_prints_what_each_look_said(model, samples):
+    picture = samples / "coffee.jpg"
+    arguments = ["classify", str(picture), "--model", str(model), "--format", "jsonl"]
+    record = json.loads(CliRunner().invoke(main, arguments).output)
+    prediction = Classifier(model).classify(picture)
+    assert record["region"] == list(prediction.region)
+    assert (record["looks"], record["uncertain"]) == (3, prediction.uncertain)
+    once = json.loads(CliRunner().invoke(main, [*arguments, "--looks", "1"]).output)
+    assert (once["looks"], once["region"]) == (1, None)
+
+
+def test_info_shows_when_and_where_it_looks_again(tmp_path):
+    path = tmp_path / "model.tflite"
+    shutil.copy(SHIPPED_INT8, path)
+    looks = Looks((0.85, 0.7), -2.0, scale=1.03, bias=-0.1)
+    replace_decision(path, Decision(looks=looks))
+    output = CliRunner().invoke(main, ["info", "--model", str(path)]).output
+    (line,) = [line for line in output.splitlines() if line.startswith("looks")]
+    for part in ("3 from a first score of 0.119", "0.85 and 0.7", "1.03 * mean logit - 0.1"):
+        assert part in line
+    once = CliRunner().invoke(main, ["info", "--model", str(path), "--looks", "1"]).output
+    assert [line.split() for line in once.splitlines() if line.startswith("looks")] == [
+        ["looks", "1"]
+    ]
+
+
+def test_a_thumbnail_shows_the_region(tmp_path, photograph):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph.resize((3000, 2000)).save(path, exif=exif)
+    width, height = read_picture(path).width, read_picture(path).height
+    assert (width, height) == (2000, 3000)
+    plain = np.asarray(read_thumbnail(path, 192), int)
+    drawn = np.asarray(read_thumbnail(path, 192, (500, 1500, 1500, 2500)), int)
+    rows, columns = np.nonzero(np.abs(drawn - plain).sum(axis=2))
+    edges = (columns.min(), rows.min(), columns.max(), rows.max())
+    expected = np.array([500, 1500, 1500, 2500]) * 192 / height
+    assert np.abs(np.array(edges) - expected).max() <= 1.5

@@ -152,7 +152,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(samples, tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Run the same command again to go on" in output
+    assert "Run the same command again to resume" in output
     assert "Traceback" not in output
     assert 10 < len(rows(db)) < 3000
 

@@ -98,7 +98,7 @@ def test_ctrl_c_between_crashes_keeps_what_was_done(samples, tmp_path, start_sca
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Run the same command again to go on" in stdout
+    assert "Run the same command again to resume" in stdout
     assert "Traceback" not in stderr
     assert 0 < len(errors(tmp_path)) < 424
 

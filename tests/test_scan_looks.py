@@ -1,17 +1,22 @@
 """Scans that look again: what is stored, what a later scan keeps, and files of earlier versions."""
 
 import contextlib
+import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sqlite3
 
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 
 from edge_app import Classifier, Prediction
+from edge_app.cli import main
 from edge_app.decision import replace_decision
+from edge_app.export import write_report
 from edge_app.looks import Looks, logit
 from edge_app.scan import Store, StoreError, read_rows, run_scan
 from edge_app.scan.rows import FileState, Row
@@ -203,3 +208,49 @@ def test_a_row_that_another_program_broke_is_named(tmp_path, classifier):
         connection.execute("UPDATE pictures SET region = ?", (json.dumps([1, 2]),))
     with pytest.raises(StoreError, match=r"out\.db: has a row whose region"):
         list(read_rows(db))
+
+
+@pytest.fixture
+def uncertain_result(pictures, tmp_path, classifier):
+    """A scan that looked at every picture again and was never certain."""
+    decision = dataclasses.replace(classifier.info.decision, looks=ALL, uncertain=(0.0, 1.0))
+    db = tmp_path / "out.db"
+    run_scan(pictures, db, Classifier(decision=decision).info)
+    return db
+
+
+def test_tables_say_uncertain_looks_and_region(uncertain_result, tmp_path):
+    out = tmp_path / "out.csv"
+    arguments = ["export", str(uncertain_result), "--format", "csv", "--out", str(out)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    with open(out, encoding="utf-8-sig", newline="") as file:
+        records = {os.path.basename(r["path"]): r for r in csv.DictReader(file)}
+    row = next(row for row in read_rows(uncertain_result) if row.path.name == "a.png")
+    assert records["a.png"]["uncertain"] == "True"
+    assert records["a.png"]["looks"] == "3"
+    assert json.loads(records["a.png"]["region"]) == list(row.region)
+    assert records["damaged.jpg"]["region"] == records["damaged.jpg"]["uncertain"] == ""
+    output = CliRunner().invoke(main, [*arguments[:3], "jsonl", "--limit", "1"]).output
+    record = json.loads(output)
+    assert (record["uncertain"], record["looks"], len(record["region"])) == (True, 3, 4)
+
+
+def test_the_report_holds_what_is_uncertain_and_where_it_looked(uncertain_result, tmp_path):
+    out = tmp_path / "out.html"
+    summary = write_report(read_rows(uncertain_result), out, 10)
+    assert summary.uncertain == 2
+    text = out.read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    assert data["uncertain"] == 2
+    assert [picture[4] for picture in data["pictures"]] == [3, 3]
+
+
+def test_the_report_calls_labels_by_their_own_names(tmp_path, classifier):
+    rows = [
+        dataclasses.replace(scored(classifier.info, None, value), label=label, model="0" * 64)
+        for value, label in ((2.0, "Vaping"), (-2.0, "rest"))
+    ]
+    for found, labels in ((rows, ["Vaping", "rest"]), (rows[1:], ["Found", "rest"])):
+        write_report(found, tmp_path / "out.html", 10)
+        text = (tmp_path / "out.html").read_text()
+        assert json.loads(re.search(r'id="data">(.*?)</script>', text)[1])["labels"] == labels

@@ -1,4 +1,4 @@
-"""``classify``: pictures and folders, a line each."""
+"""``classify``: pictures and folders, one line each."""
 
 from __future__ import annotations
 
@@ -9,23 +9,38 @@ from pathlib import Path
 
 import click
 
-from edge_app.cli.options import SOME_UNREADABLE, answer_line, load_classifier, model_options
+from edge_app.cli.options import (
+    SOME_UNREADABLE,
+    answer_line,
+    load_classifier,
+    looks_option,
+    model_options,
+)
 from edge_app.files import printable
 from edge_app.imaging import PictureError, find_pictures
+from edge_app.invocation import invocation
 
 
-@click.command(epilog="Example: python3 run.py classify picture.jpg folder --format jsonl")
+@click.command(epilog=f"Example: {invocation()} classify picture.jpg folder --format jsonl")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True
+    "--format",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="Print one line of text or one JSON object per picture.",
 )
+@looks_option
 @model_options
-def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float | None) -> None:
-    """Classifies pictures, and the pictures in folders.
+def classify(
+    paths: tuple[Path, ...], format: str, model: Path, threshold: float | None, looks: int | None
+) -> None:
+    """Classify pictures, and the pictures in folders.
 
-    A jsonl record holds: path, label, confidence, smoking, elapsed_ms, error.
+    A JSON object has: path, label, confidence, smoking, uncertain, looks, region, elapsed_ms,
+    error.
     """
-    classifier = load_classifier(model, threshold)
+    classifier = load_classifier(model, threshold, looks)
     unreadable = 0
     for path in (picture for given in paths for picture in find_pictures(given)):
         start = time.perf_counter()
@@ -35,12 +50,15 @@ def classify(paths: tuple[Path, ...], form: str, model: Path, threshold: float |
             prediction, error = None, str(reason)
             unreadable += 1
         elapsed_ms = (time.perf_counter() - start) * 1000
-        if form == "jsonl":
+        if format == "jsonl":
             record = {
                 "path": str(path),
                 "label": prediction and prediction.label,
                 "confidence": prediction and round(prediction.confidence, 4),
                 "smoking": prediction and round(prediction.smoking, 4),
+                "uncertain": prediction and prediction.uncertain,
+                "looks": prediction and prediction.looks,
+                "region": prediction and prediction.region,
                 "elapsed_ms": round(elapsed_ms, 1),
                 "error": error,
             }

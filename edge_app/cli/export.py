@@ -1,4 +1,4 @@
-"""``export``: the result of a scan as a table, a report, or copies of the pictures."""
+"""``export``: the results of a scan as a table, a report, or copies of the pictures."""
 
 from __future__ import annotations
 
@@ -13,54 +13,52 @@ import click
 
 from edge_app.cli.options import SOME_UNREADABLE
 from edge_app.files import is_remote, whole_file
+from edge_app.invocation import install_hint, invocation
 
 _REPORT_LIMIT = 10_000
 
 
-@click.command(epilog="Example: python3 run.py export smoking.db --format html --out report.html")
+@click.command(epilog=f"Example: {invocation()} export smoking.db --format html --out report.html")
 @click.argument("result")
 @click.option(
     "--format",
-    "form",
     type=click.Choice(["csv", "jsonl", "html"]),
-    help="csv and jsonl: a row a picture. html: a report with thumbnails.  [default: csv, unless "
-    "--copy-to is given]",
+    help="Write a table with one row per picture, or a report.  [default: csv without --copy-to]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.  [default: standard output; for html report.html]",
+    help="Write to this file.  [default: standard output; for html report.html]",
 )
-@click.option("--label", help="Only pictures with this label, as Smoking.")
+@click.option("--label", help="Take only pictures with this label, such as Smoking.")
 @click.option(
-    "--min-score", type=click.FloatRange(0, 1), help="Only pictures with at least this P(Smoking)."
+    "--min-score", type=click.FloatRange(0, 1), help="Take only pictures with at least this score."
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Only so many, those with the highest P(Smoking), highest first. Without it, every "
-    f"picture in the order of the result; in a report the highest {_REPORT_LIMIT:,}.",
+    help=f"Take only the N highest scores, highest first.  [default: all; in a report "
+    f"{_REPORT_LIMIT:,}]",
+    metavar="N",
 )
 @click.option(
     "--copy-to",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Copy the pictures into this folder: the found ones, or those that --label and "
-    "--min-score choose. Nothing is moved, deleted or overwritten.",
+    help="Copy the found pictures, or those of --label and --min-score, into this folder.",
 )
 @click.option(
     "--only-below",
     metavar="DIR",
     multiple=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="With --copy-to: copy only what is in this folder, for a RESULT that others made. "
-    "Repeatable.",
+    help="With --copy-to: copy only pictures in this folder. Repeatable.",
 )
 @click.option(
-    "--hard-link", is_flag=True, help="With --copy-to: link in place of copying where possible."
+    "--hard-link", is_flag=True, help="With --copy-to: link instead of copying where possible."
 )
 def export(
     result: str,
-    form: str | None,
+    format: str | None,
     out: Path | None,
     label: str | None,
     min_score: float | None,
@@ -69,9 +67,9 @@ def export(
     only_below: tuple[Path, ...],
     hard_link: bool,
 ) -> None:
-    """Writes the RESULT of a scan as a table or a report, or copies the found pictures.
+    """Write the results of a scan as a table or a report, or copy the found pictures.
 
-    RESULT is the SQLite file of a scan, or the folder that scan --engine ray wrote.
+    RESULT is the SQLite file of a scan, or the folder that scan --engine ray wrote to.
     """
     from edge_app.export import highest, read_results, selected
     from edge_app.scan import StoreError
@@ -80,24 +78,24 @@ def export(
         raise click.UsageError("--hard-link goes with --copy-to.")
     if only_below and not copy_to:
         raise click.UsageError("--only-below goes with --copy-to.")
-    if out and copy_to and not form:
+    if out and copy_to and not format:
         raise click.UsageError("--out needs a --format beside --copy-to.")
-    form = form or (None if copy_to else "csv")
-    written = out or (Path("report.html") if form == "html" else None)
+    format = format or (None if copy_to else "csv")
+    written = out or (Path("report.html") if format == "html" else None)
     both = written and not is_remote(result) and written.exists() and Path(result).exists()
     if both and written.samefile(result):
         raise click.UsageError(f"--out {written} is the result itself; choose another name.")
 
     def rows() -> Iterable:
         chosen = selected(read_results(result), label, min_score)
-        return highest(chosen, limit) if limit and form != "html" else chosen
+        return highest(chosen, limit) if limit and format != "html" else chosen
 
     try:
         missing = 0
-        if form == "html":
+        if format == "html":
             missing += _report(rows(), out or Path("report.html"), limit or _REPORT_LIMIT)
-        elif form:
-            _table(rows(), form, out)
+        elif format:
+            _table(rows(), format, out)
         if copy_to:
             found_only = label is None and min_score is None
             missing += _copies(rows(), copy_to, hard_link, only_below, found_only)
@@ -105,19 +103,19 @@ def export(
         raise click.UsageError(str(error)) from None
     except ImportError as error:  # pyarrow, which the edge app does without
         raise click.UsageError(
-            f"{result}: a result of Ray needs: pip install -r requirements-ray.txt ({error})"
+            f"{result}: results of Ray need: {install_hint('ray')} ({error})"
         ) from None
     sys.exit(SOME_UNREADABLE if missing else 0)
 
 
-def _table(rows: Iterable, form: str, out: Path | None) -> None:
+def _table(rows: Iterable, format: str, out: Path | None) -> None:
     from edge_app.export import write_csv, write_jsonl
 
-    write = {"csv": write_csv, "jsonl": write_jsonl}[form]
+    write = {"csv": write_csv, "jsonl": write_jsonl}[format]
     rows = iter(rows)
     first = list(itertools.islice(rows, 1))  # a result that cannot be read gets no head of a table
     # Spreadsheets take a CSV file for UTF-8 only where it begins with a byte order mark.
-    with _output(out, "utf-8-sig" if form == "csv" else "utf-8") as file:
+    with _output(out, "utf-8-sig" if format == "csv" else "utf-8") as file:
         count = write(itertools.chain(first, rows), file)
     if out:
         click.echo(f"{count} rows: {out}")

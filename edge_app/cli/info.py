@@ -1,4 +1,4 @@
-"""``info``: what model this is, and what runs it."""
+"""``info``: the model, its decision rule, and what runs it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from pathlib import Path
 import click
 
 from edge_app import __version__
-from edge_app.cli.options import load_classifier, model_options
+from edge_app.cli.options import load_classifier, looks_option, model_options
+from edge_app.invocation import invocation
+from edge_app.looks import Looks, probability
 
 
-@click.command(epilog="Example: python3 run.py info")
+@click.command(epilog=f"Example: {invocation()} info")
+@looks_option
 @model_options
-def info(model: Path, threshold: float | None) -> None:
-    """Says what model this is, and what runs it."""
+def info(model: Path, threshold: float | None, looks: int | None) -> None:
+    """Show the model, its decision rule, and what runs it."""
     import platform
 
     import numpy
     import PIL
 
-    model_info = load_classifier(model, threshold).info
+    model_info = load_classifier(model, threshold, looks).info
     metadata, decision = model_info.metadata, model_info.decision
     scale, zero_point = model_info.quantization
     band = "not stated"
@@ -35,6 +38,7 @@ def info(model: Path, threshold: float | None) -> None:
         ("labels", ", ".join(metadata.labels)),
         ("threshold", f"{decision.threshold:g} for {decision.label}: {decision.chosen}"),
         ("uncertain", band),
+        ("looks", _looks(decision.looks)),
         ("input", f"{model_info.input_dtype} [1, {model_info.size}, {model_info.size}, 3], RGB"),
         ("normalization", f"(pixel - {metadata.mean[0]:g}) / {metadata.std[0]:g}"),
         ("quantization", quantization),
@@ -45,3 +49,14 @@ def info(model: Path, threshold: float | None) -> None:
         ("machine", f"{platform.system()} {platform.machine()}"),
     ):
         click.echo(f"{name:<14} {value}")
+
+
+def _looks(looks: Looks | None) -> str:
+    if looks is None:
+        return "1"
+    sizes = " and ".join(f"{size:g}" for size in looks.sizes)
+    return (
+        f"{1 + len(looks.sizes)} from a first score of {probability(looks.lowest):.3f} on: squares "
+        f"of {sizes} of the shorter side; score from {looks.scale:g} * mean logit "
+        f"{'-' if looks.bias < 0 else '+'} {abs(looks.bias):g}"
+    )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_app.cli.live_console import Console
+from edge_app.cli.live_setup import Places, make_cameras, make_outputs, make_server
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
+
+if TYPE_CHECKING:
+    from edge_app.live import Moment
 
 
 class RegionType(click.ParamType):
@@ -47,9 +54,12 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @click.option(
     "--source",
     multiple=True,
-    default=["0"],
-    show_default="0",
-    help="Camera number or device, picamera, video file or stream URL. Repeatable.",
+    help="Camera number or device, picamera, video file or stream URL. Repeatable.  [default: 0]",
+)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read the cameras from a TOML file: name, source, region, mask, threshold, fps.",
 )
 @click.option(
     "--list",
@@ -88,14 +98,45 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="Keep the best frame of each event in DIR; the last 200, for 30 days.",
 )
 @click.option(
+    "--clips",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep a video of each event in DIR; the last 200, for 30 days.",
+)
+@click.option(
+    "--archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep events, best frames and clips in DIR, for the command events.",
+)
+@click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Record the frames to FILE (.mp4 or .avi), up to 2 GB; existing files are kept.",
 )
 @click.option("--mqtt", metavar="URL", help="Publish to mqtt://user:password@host/name.")
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Serve a page with the pictures and events, such as --serve 8080.",
+)
+@click.option("--auth", metavar="USER:PASSWORD", help="Ask visitors of the page for this account.")
+@click.option(
+    "--serve-fps",
+    type=click.FloatRange(0, 30, min_open=True),
+    default=5,
+    show_default=True,
+    help="Pictures per second and camera on the page.",
+)
+@click.option(
+    "--serve-size",
+    type=click.IntRange(64, 4096),
+    default=960,
+    show_default=True,
+    help="Longer side of the pictures on the page, in pixels.",
+)
 @model_options
 def live(
     source: tuple[str, ...],
+    config: Path | None,
     display: str | None,
     fps: float | None,
     region: str | None,
@@ -104,8 +145,14 @@ def live(
     duration: float | None,
     events: Path | None,
     snapshots: Path | None,
+    clips: Path | None,
+    archive: Path | None,
     record: Path | None,
     mqtt: str | None,
+    serve: str | None,
+    auth: str | None,
+    serve_fps: float,
+    serve_size: int,
     model: Path,
     threshold: float | None,
 ) -> None:
@@ -117,54 +164,50 @@ def live(
     Every option can be set in the environment, such as SMOKING_LIVE_SOURCE or SMOKING_LIVE_MQTT.
     Do that for passwords: every user of the machine can read a command line.
     """
-    from edge_app.live import Camera, Outputs, SourceError, Zone, run_live
-    from edge_app.live.event_log import EventLog
-    from edge_app.live.mqtt import Publisher
-    from edge_app.live.pictures import Snapshots
-    from edge_app.live.recorder import Recorder
+    from edge_app.live import SourceError, run_live
+    from edge_app.live.view.hub import Hub
 
+    cameras = make_cameras(source, config, fps, region, mask)
+    if len(cameras) > 1 and display == "window":
+        raise click.UsageError("--display window shows one camera; use --serve with several.")
     classifier = load_classifier(model, threshold)
-    several = len(source) > 1
-    if several and display == "window":
-        raise click.UsageError("--display window shows one camera; leave it out with several.")
-    zone = Zone.parse(region or "", mask) if region or mask else None
-    cameras = [
-        Camera(one, f"camera {number}" if several else "", fps, zone)
-        for number, one in enumerate(source, 1)
-    ]
-    try:
-        log = EventLog(events) if events else None
-        outputs = [
-            Outputs(
-                log=log,
-                snapshots=Snapshots(snapshots) if snapshots else None,
-                recorder=Recorder(_of_camera(record, camera.name), fps or 15.0) if record else None,
-                publisher=Publisher(mqtt, camera.name) if mqtt else None,
-            )
-            for camera in cameras
-        ]
-    except (OSError, ValueError) as error:
-        raise click.UsageError(str(error)) from None
+    places = Places(archive, events, snapshots, clips, record, mqtt)
     console = Console()
-    with console.listening():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(console.listening())
+        outputs = make_outputs(cameras, places)
+        on_frame = console.frame
+        if serve:
+            hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size)
+            server = make_server(hub, serve, auth, places.of_clips())
+            for camera, output in zip(cameras, outputs, strict=True):
+                output.show_in(hub, camera)
+            stack.enter_context(server)
+            click.echo(f"Open {server.url}", err=True)
+            on_frame = _both(hub.frame, console.frame)
+        stack.callback(console.end)
         try:
             summary = run_live(
                 cameras,
                 classifier,
-                display=display,
+                display="none" if serve and display is None else display,
                 duration=duration,
                 realtime=realtime,
+                patient=bool(serve),
                 outputs=outputs,
-                on_frame=console.frame,
+                on_frame=on_frame,
             )
         except SourceError as error:
             raise click.UsageError(str(error)) from None
-        finally:
-            console.end()
     click.echo(summary.text())
     sys.exit(SOME_UNREADABLE if summary.lost or summary.failed else 0)
 
 
-def _of_camera(path: Path, name: str) -> Path:
-    """A file of one camera: its name is added where there are several."""
-    return path.with_stem(f"{path.stem}-{name.replace(' ', '-')}") if name else path
+def _both(
+    first: Callable[[Moment], None], second: Callable[[Moment], None]
+) -> Callable[[Moment], None]:
+    def take(moment: Moment) -> None:
+        first(moment)
+        second(moment)
+
+    return take

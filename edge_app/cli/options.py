@@ -110,10 +110,18 @@ def model_choice(command: Callable) -> Callable:
     return command
 
 
-def load_classifier(model: Path, threshold: float | None) -> Classifier:
+looks_option = click.option(
+    "--looks",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Look at a picture at most N times; 1 is once, as a whole.  [default: the model's]",
+)
+
+
+def load_classifier(model: Path, threshold: float | None, looks: int | None = None) -> Classifier:
     """Loads the model or ends the command with one clear line."""
     try:
-        return Classifier(model, threshold=threshold)
+        return Classifier(model, threshold=threshold, looks=looks)
     except (ValueError, RuntimeMissingError) as error:  # a ModelError is a ValueError
         raise click.UsageError(str(error)) from None
 

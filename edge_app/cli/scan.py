@@ -1,4 +1,4 @@
-"""``scan``: folder trees into a SQLite file."""
+"""``scan``: folders into a SQLite file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ import click
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.cli.ending import NOT_WRITTEN
-from edge_app.cli.options import SOME_UNREADABLE, answer_line, load_classifier, model_options
+from edge_app.cli.options import (
+    SOME_UNREADABLE,
+    answer_line,
+    load_classifier,
+    looks_option,
+    model_options,
+)
 from edge_app.files import is_remote
+from edge_app.invocation import install_hint, invocation
 
 if TYPE_CHECKING:
     from edge_app.scan.workers import Done
@@ -28,7 +35,7 @@ class _Source(click.Path):
         return value if is_remote(value) else super().convert(value, param, ctx)
 
 
-@click.command(epilog="Example: python3 run.py scan ~/Pictures --db smoking.db")
+@click.command(epilog=f"Example: {invocation()} scan ~/Pictures --db smoking.db")
 @click.argument(
     "folders",
     metavar="DIR...",
@@ -41,54 +48,55 @@ class _Source(click.Path):
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("smoking.db"),
     show_default=True,
-    help="The SQLite file that holds the results.",
+    help="Write results to this SQLite file.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Threads, each with an interpreter of its own.  [default: one a core]",
+    help="Use N threads, each with its own interpreter.  [default: one per core]",
 )
-@click.option("--watch", is_flag=True, help="Then go on with new pictures as they arrive.")
+@click.option(
+    "--watch", is_flag=True, help="Keep running and classify new pictures as they arrive."
+)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     metavar="DATE",
-    help="Only files modified on this day or later, as 2026-05-31 or 2026-05-31T18:00.",
+    help="Scan only files modified on or after 2026-05-31 or 2026-05-31T18:00.",
 )
 @click.option(
     "--include",
     metavar="GLOB",
     multiple=True,
-    help="Only files with such a name, or with a slash such a path below DIR. Repeatable.",
+    help="Scan only files with this name, or with a slash this path below DIR. Repeatable.",
 )
 @click.option(
     "--exclude",
     metavar="GLOB",
     multiple=True,
-    help="No files or folders with such a name or path. Repeatable.",
+    help="Skip files and folders with this name or path. Repeatable.",
 )
-@click.option("--follow-symlinks", is_flag=True, help="Enter folders through links, each once.")
-@click.option("--rescan", is_flag=True, help="Classify also what the database holds already.")
-@click.option("--prune", is_flag=True, help="Remove results from the database whose file is gone.")
-@click.option(
-    "--force", is_flag=True, help="With --prune: also if most files are gone, as on a lost disk."
-)
+@click.option("--follow-symlinks", is_flag=True, help="Enter linked folders, each once.")
+@click.option("--rescan", is_flag=True, help="Classify again what the database already holds.")
+@click.option("--prune", is_flag=True, help="Remove results of files that no longer exist.")
+@click.option("--force", is_flag=True, help="With --prune: remove even if most files are gone.")
 @click.option(
     "--all-folders",
     is_flag=True,
-    help="Scan also folders of systems and programs, as @eaDir and $RECYCLE.BIN.",
+    help="Also scan folders of systems and programs, such as @eaDir and $RECYCLE.BIN.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="ray: on a cluster, also from s3:// and gs://, into Parquet files; see docs/clusters.md.",
+    help="Scan on a Ray cluster, also from s3:// and gs://, into Parquet files.",
 )
-@click.option("--address", help="With --engine ray: of the cluster.  [default: this machine]")
+@click.option("--address", help="With --engine ray: join this cluster.  [default: this machine]")
 @click.option(
-    "--out", metavar="FOLDER", help="With --engine ray: where the results are, path or address."
+    "--out", metavar="FOLDER", help="With --engine ray: write results to this folder or address."
 )
+@looks_option
 @model_options
 def scan(
     folders: tuple[Path | str, ...],
@@ -108,20 +116,21 @@ def scan(
     out: str | None,
     model: Path,
     threshold: float | None,
+    looks: int | None,
 ) -> None:
-    """Classifies folder trees into a SQLite file; again, only what is new or changed.
+    """Classify the pictures in folders into a SQLite file. Run it again for new or changed files.
 
-    A picture is told by its content, not by its name: JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, GIF.
+    Pictures are detected by content: JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, GIF.
 
-    Exit codes: 0 fine, also a --watch that was ended; 1 some pictures could not be read, all
-    others were classified; 2 wrong usage, or a database that cannot be used; 3 the results could
-    not be written, as on a full disk; 130 stopped by Ctrl-C. After 3 and 130 the same command
-    goes on where it was.
+    Exit codes: 0 fine, also after a --watch; 1 some pictures could not be read, all others were
+    classified; 2 wrong usage, or a database that cannot be used; 3 the results could not be
+    written, for example because the disk is full; 130 stopped with Ctrl-C. After 3 and 130 the
+    same command resumes.
     """
     from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
     from edge_app.scan.watch import WatchError, run_watch
 
-    info = load_classifier(model, threshold).info  # its interpreter is not needed
+    info = load_classifier(model, threshold, looks).info  # its interpreter is not needed
     selection = Selection(
         include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks, all_folders
     )
@@ -142,7 +151,7 @@ def scan(
         else:
             summary = run_scan(folders, db, info, **options)
     except StoreBusyError as error:
-        click.echo(f"{error}. Run the same command again to go on.", err=True)
+        click.echo(f"{error}. Run the same command again to resume.", err=True)
         sys.exit(NOT_WRITTEN)
     except (StoreError, WatchError) as error:
         raise click.UsageError(str(error)) from None
@@ -161,9 +170,7 @@ def _scan_with_ray(
 
         summary = run_ray_scan([*map(os.fspath, sources)], out, info, address, **options)
     except ImportError as error:
-        raise click.UsageError(
-            f"--engine ray needs: pip install -r requirements-ray.txt ({error})"
-        ) from None
+        raise click.UsageError(f"--engine ray needs: {install_hint('ray')} ({error})") from None
     except (StoreError, ConnectionError) as error:
         raise click.UsageError(str(error)) from None
     incomplete = bool(summary.unreadable or summary.undone)
@@ -173,7 +180,7 @@ def _scan_with_ray(
 def _end(text: str, stopped: bool, incomplete: bool) -> NoReturn:
     click.echo(text)
     if stopped:
-        click.echo("Stopped. Run the same command again to go on.")
+        click.echo("Stopped. Run the same command again to resume.")
         sys.exit(130)
     sys.exit(SOME_UNREADABLE if incomplete else 0)
 

@@ -10,6 +10,7 @@ from typing import IO
 
 from edge_app.files import is_remote, printable
 from edge_app.formats import HEAD_BYTES, sniff
+from edge_app.invocation import install_hint
 from edge_app.scan.store import StoreError
 
 _BLOCK = 1 << 20
@@ -77,8 +78,6 @@ def _open_remote(address: str) -> IO[bytes]:
     try:
         from edge_app.scan.parquet import open_filesystem
     except ImportError:
-        raise OriginalError(
-            "is not on this machine; to reach it: pip install -r requirements-ray.txt"
-        ) from None
+        raise OriginalError(f"is not on this machine; to reach it: {install_hint('ray')}") from None
     filesystem, name = open_filesystem(address)
     return filesystem.open_input_file(name)

@@ -3,8 +3,9 @@
 
 const GAP = 14, TEXT_HEIGHT = 62, SMALLEST_CARD = 158, ROWS_BEYOND = 2;
 const data = JSON.parse(document.getElementById("data").textContent);
-const pictures = data.pictures.map(([name, score, size, modified, address], place) =>
-  ({ name, score, size, modified, address, place, lower: name.toLowerCase() }));
+const pictures = data.pictures.map(([name, score, size, modified, marks, address], place) =>
+  ({ name, score, size, modified, address, place, lower: name.toLowerCase(),
+    uncertain: Boolean(marks & 1), lookedAgain: Boolean(marks & 2) }));
 const $ = id => document.getElementById(id);
 const fileName = picture => picture.name.split(data.backslash ? /[\\/]/ : "/").pop();
 const number = n => n.toLocaleString("en-US");
@@ -62,7 +63,8 @@ function choose() {
   $("unreadable").hidden = !listing;
   if (listing) return listUnreadable(wanted);
   state.order = pictures.filter(picture =>
-    (state.view === "all" || (state.view === "found") === isFound(picture))
+    (state.view === "all" || (state.view === "uncertain" ? picture.uncertain
+      : (state.view === "found") === isFound(picture)))
     && (!wanted || picture.lower.includes(wanted))).sort(sorts[$("sort").value]);
   state.active = Math.min(state.active, Math.max(0, state.order.length - 1));
   let text = `${number(state.order.length)} of ${number(data.total)} pictures`;
@@ -150,7 +152,9 @@ function makeCard(index) {
   card.setAttribute("aria-setsize", state.order.length);
   card.setAttribute("aria-posinset", index + 1);
   const label = data.labels[found ? 0 : 1];
-  card.setAttribute("aria-label", `${picture.name}, ${label}, score ${percent(picture.score)}`);
+  const doubt = picture.uncertain ? ", uncertain" : "";
+  card.setAttribute("aria-label",
+    `${picture.name}, ${label}${doubt}, score ${percent(picture.score)}`);
   const image = element("img");
   image.alt = "";
   image.decoding = "async";
@@ -161,6 +165,7 @@ function makeCard(index) {
   meter.append(bar);
   text.append(answer, meter, element("div", "name", fileName(picture)));
   card.append(image, text);
+  if (picture.uncertain) card.append(element("span", "doubt", "uncertain"));
   return card;
 }
 
@@ -213,13 +218,15 @@ function view() {
   $("viewer-picture").hidden = !encoded;
   if (encoded) $("viewer-picture").src = "data:image/webp;base64," + encoded;
   $("viewer-name").textContent = fileName(picture);
-  $("viewer-says").textContent = `${data.labels[found ? 0 : 1]}: score ${percent(picture.score)}`;
+  $("viewer-says").textContent = `${data.labels[found ? 0 : 1]}: score ${percent(picture.score)}`
+    + (picture.uncertain ? " (uncertain)" : "");
   $("viewer-says").className = found ? "found" : "clear";
   $("viewer-path").textContent = path;
   $("viewer-facts").textContent = [
     picture.size >= 1e5 ? (picture.size / 1e6).toFixed(1) + " MB"
       : (picture.size / 1e3).toFixed(1) + " KB",
     ...(picture.modified > 0 ? ["changed " + dates.format(picture.modified * 1000)] : []),
+    ...(picture.lookedAgain ? ["closer look at the marked square"] : []),
     `${number(state.active + 1)} of ${number(state.order.length)}`].join(" · ");
   const address = picture.address || fileAddress(path);
   $("original").hidden = !address || encoded === "";
@@ -266,6 +273,7 @@ function writeHead() {
   const facts = [
     ["Pictures", number(data.total)],
     [data.labels[0], number(data.found)],
+    ["Uncertain", data.uncertain ? number(data.uncertain) : ""],
     ["Unreadable", number(data.unreadableTotal)],
     ["Threshold", `P(${data.labels[0]}) ≥ ${+data.threshold.toFixed(4)}`],
     ["Model", model],
@@ -326,7 +334,8 @@ function setThreshold(value) {
 
 function writeViews(found) {
   const views = { all: ["All", data.total], found: [data.labels[0], found],
-    clear: [data.labels[1], data.total - found], unreadable: ["Unreadable", data.unreadableTotal] };
+    clear: [data.labels[1], data.total - found],
+    ...(data.uncertain ? { uncertain: ["Uncertain", data.uncertain] } : {}), unreadable: ["Unreadable", data.unreadableTotal] };
   const group = document.querySelector(".views");
   if (!group.children.length)
     for (const name of Object.keys(views)) {

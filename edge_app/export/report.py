@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import io
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_app.classifier import DEFAULT_MODEL
+from edge_app.decision import Decision, read_decision
 from edge_app.export.results import highest, is_found, name_of
 from edge_app.export.thumbnails import make_thumbnails
 from edge_app.files import is_remote
@@ -40,7 +42,8 @@ class ReportSummary:
 
     Attributes:
         pictures: how many were scored.
-        found: how many of them are what the model looks for, by the threshold of the scan.
+        found: how many of them have the positive label, by the threshold of the scan.
+        uncertain: how many of them have a score at which the model is often wrong.
         shown: how many have a place in the report, the highest scores first.
         unreadable: how many could not be read when they were scanned.
         missing: how many of those shown have no thumbnail, since their file is gone.
@@ -48,6 +51,7 @@ class ReportSummary:
 
     pictures: int = 0
     found: int = 0
+    uncertain: int = 0
     shown: int = 0
     unreadable: int = 0
     missing: int = 0
@@ -68,8 +72,8 @@ class _Totals:
 
     summary: ReportSummary = field(default_factory=ReportSummary)
     histogram: list[int] = field(default_factory=lambda: [0] * BINS)
-    rules: Counter = field(default_factory=Counter)  # of (model, threshold)
-    labels: Counter = field(default_factory=Counter)  # of (found, label)
+    rules: Counter[tuple[str, float]] = field(default_factory=Counter)  # of (model, threshold)
+    labels: Counter[tuple[bool, str | None]] = field(default_factory=Counter)  # of (found, label)
     unreadable: list[Row] = field(default_factory=list)
     first: str = ""
     last: str = ""
@@ -87,6 +91,7 @@ class _Totals:
                 continue
             self.summary.pictures += 1
             self.summary.found += is_found(row)
+            self.summary.uncertain += bool(row.uncertain)
             self.labels[is_found(row), row.label] += 1
             self.histogram[min(int(row.smoking * BINS), BINS - 1)] += 1
             yield row
@@ -97,8 +102,8 @@ def write_report(rows: Iterable[Row], out: Path, limit: int) -> ReportSummary:
 
     Args:
         rows: the results; only ``limit`` of them are kept in memory.
-        out: the file; about 5 KB a picture shown.
-        limit: how many pictures to show, those with the highest P(Smoking).
+        out: the file; about 5 KB per picture shown.
+        limit: how many pictures to show, those with the highest scores.
 
     Raises:
         OSError: the file cannot be written.
@@ -109,7 +114,7 @@ def write_report(rows: Iterable[Row], out: Path, limit: int) -> ReportSummary:
     summary.shown = len(shown)
     with open(out, "w", encoding="utf-8") as file:
         file.write(_page(totals, shown))
-        thumbnails = make_thumbnails([row.path for row in shown])
+        thumbnails = make_thumbnails(shown)
         for number, block in enumerate(
             iter(lambda: list(itertools.islice(thumbnails, _BLOCK)), [])
         ):
@@ -143,16 +148,18 @@ def _page(totals: _Totals, shown: list[Row]) -> str:
 def _data(totals: _Totals, shown: list[Row]) -> dict[str, object]:
     summary = totals.summary
     (model, threshold), _ = totals.rules.most_common(1)[0] if totals.rules else (("", 0.5), 0)
+    name, found, other = _shipped(model) or ("", "Found", "Not found")
     root = _common_folder([*shown, *totals.unreadable])
     return {
-        "model": _model_name(model),
+        "model": name,
         "checksum": model,
         "threshold": threshold,
         "otherRules": len(totals.rules) - 1 if totals.rules else 0,
-        "labels": [_label(totals, True, "Smoking"), _label(totals, False, "NotSmoking")],
+        "labels": [_label(totals, True, found), _label(totals, False, other)],
         "scanned": [totals.first, totals.last],
         "total": summary.pictures,
         "found": summary.found,
+        "uncertain": summary.uncertain,
         "unreadableTotal": summary.unreadable,
         "histogram": totals.histogram,
         "blockSize": _BLOCK,
@@ -164,12 +171,16 @@ def _data(totals: _Totals, shown: list[Row]) -> dict[str, object]:
 
 
 def _picture(row: Row, root: str) -> list[object]:
-    """Name below the root, P(Smoking), bytes, seconds since 1970, and where needed the address."""
+    """Name below the root, score, bytes, seconds since 1970, marks, and where needed the address.
+
+    The marks are 1 for uncertain plus 2 for looked at again.
+    """
     picture: list[object] = [
         name_of(row)[len(root) :],
         round(row.smoking or 0.0, 4),
         row.size,
         row.modified_ns // 1_000_000_000,
+        bool(row.uncertain) + 2 * (row.region is not None),
     ]
     if not is_remote(row.path) and name_of(row) != os.fspath(row.path):
         picture.append("file://" + urllib.parse.quote_from_bytes(os.fsencode(row.path)))
@@ -193,16 +204,18 @@ def _label(totals: _Totals, found: bool, default: str) -> str:
     return max(labels)[1] if labels else default
 
 
-def _model_name(checksum: str) -> str:
-    """The name of the model where it is the shipped one; results know the checksum alone."""
+def _shipped(checksum: str) -> tuple[str, str, str] | None:
+    """Name and labels of the shipped model if it has this checksum; results know no name."""
     try:
         content = DEFAULT_MODEL.read_bytes()
     except OSError:
-        return ""
+        return None
     if hashlib.sha256(content).hexdigest() != checksum:
-        return ""
+        return None
     metadata = read_metadata(content)
-    return f"{metadata.name} {metadata.version}"
+    decision = read_decision(io.BytesIO(content)) or Decision()
+    other = next(label for label in metadata.labels if label != decision.label)
+    return f"{metadata.name} {metadata.version}", decision.label, other
 
 
 def _as_script(data: object) -> str:

@@ -1,4 +1,4 @@
-"""Reads what a scan wrote, whichever engine did it, and picks rows out of it."""
+"""Reads the results of a scan, of either engine, and selects rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edge_app.scan.store import read_rows
 
 
 def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:
-    """Reads the SQLite file of a scan, or the Parquet folder of one by Ray, a row at a time.
+    """Streams the rows of a scan's SQLite file, or of a Parquet folder written by Ray.
 
     Args:
         place: a file, a folder, or the address of a folder, as ``s3://bucket/results``.
 
     Raises:
-        edge_app.scan.StoreError: it is neither; raised when the first row is asked for.
-        ImportError: it is of Ray, and pyarrow is not installed.
+        edge_app.scan.StoreError: it is neither; raised when the first row is requested.
+        ImportError: Ray wrote it, and pyarrow is not installed.
     """
     if is_remote(place) or os.path.isdir(place):
         from edge_app.scan.parquet import read_parquet
@@ -31,9 +31,9 @@ def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:
 def selected(
     rows: Iterable[Row], label: str | None = None, min_score: float | None = None
 ) -> Iterator[Row]:
-    """The rows with this label, in capitals or not, and with a P(Smoking) of at least this.
+    """The rows with this label, whatever its case, and with at least this score.
 
-    What could not be read has neither label nor score: it passes only where nothing is asked for.
+    Unreadable pictures have neither label nor score: they pass only without both conditions.
     """
     for row in rows:
         if label is not None and (row.label or "").casefold() != label.casefold():
@@ -44,18 +44,18 @@ def selected(
 
 
 def highest(rows: Iterable[Row], count: int) -> list[Row]:
-    """The ``count`` rows with the highest P(Smoking), in that order; no more are kept in memory."""
+    """The ``count`` rows with the highest scores, in that order; no more are kept in memory."""
     return heapq.nsmallest(count, rows, key=_by_score)
 
 
 def is_found(row: Row) -> bool:
-    """Whether the picture shows what the model looks for, by the threshold it was scanned with."""
+    """Whether the picture has the positive label, by the threshold it was scanned with."""
     return row.smoking is not None and row.smoking >= row.threshold
 
 
 def name_of(row: Row) -> str:
     """The path as text that UTF-8 can hold; bytes that are not UTF-8 as ``\\xNN``."""
-    return row.path if is_remote(row.path) else stored_name(row.path)
+    return os.fspath(row.path) if is_remote(row.path) else stored_name(row.path)
 
 
 def _by_score(row: Row) -> tuple[float, str]:

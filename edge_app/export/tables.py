@@ -1,4 +1,4 @@
-"""Results as CSV and JSON lines, a row at a time, however many there are."""
+"""Results as CSV and JSON Lines, streamed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import TextIO
 from edge_app.export.results import name_of
 from edge_app.scan.rows import Row
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+_FOR_RESUMING = {"network", "looks_rule"}
+COLUMNS = tuple(field.name for field in dataclasses.fields(Row) if field.name not in _FOR_RESUMING)
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula, see OWASP, "CSV injection"."""
+"""What spreadsheets read as the beginning of a formula, see OWASP, "CSV injection"."""
 
 
 def write_csv(rows: Iterable[Row], file: TextIO) -> int:
-    """Writes a table with a head; gives the number of rows.
+    """Writes a table with a header; returns the number of rows.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe before it.
+    Text that a spreadsheet would run as a formula gets a leading apostrophe. A region is
+    ``[left, top, right, bottom]``.
 
     Args:
         rows: the results.
@@ -30,13 +32,13 @@ def write_csv(rows: Iterable[Row], file: TextIO) -> int:
     writer.writerow(COLUMNS)
     count = 0
     for row in rows:
-        writer.writerow([_no_formula(value) for value in _record(row).values()])
+        writer.writerow([_to_cell(value) for value in _record(row).values()])
         count += 1
     return count
 
 
 def write_jsonl(rows: Iterable[Row], file: TextIO) -> int:
-    """Writes a JSON object a line; gives their number."""
+    """Writes one JSON object per line; returns their number."""
     count = 0
     for row in rows:
         file.write(json.dumps(_record(row)) + "\n")
@@ -52,5 +54,7 @@ def _record(row: Row) -> dict[str, object]:
     return record
 
 
-def _no_formula(value: object) -> object:
+def _to_cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

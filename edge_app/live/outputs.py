@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_app.classifier import ModelInfo
+from edge_app.live.clips import Clips
 from edge_app.live.event_detector import Event
 from edge_app.live.event_log import EventLog
 from edge_app.live.mqtt import Publisher
@@ -18,6 +21,10 @@ from edge_app.live.pictures import Snapshots, save_picture
 from edge_app.live.recorder import Recorder
 from edge_app.live.redact import shown
 from edge_app.live.sources import Frame
+
+if TYPE_CHECKING:
+    from edge_app.live.camera import Camera
+    from edge_app.live.view.hub import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +41,9 @@ class Outputs:
     publisher: Publisher | None = None
     snapshots: Snapshots | None = None
     recorder: Recorder | None = None
+    clips: Clips | None = None
+    view: Callable[[dict[str, Any]], None] | None = None
+    """Takes the records, too; see `show_in`."""
 
     def __post_init__(self) -> None:
         self.source, self.camera, self.is_file = "", "", False
@@ -46,6 +56,12 @@ class Outputs:
         self.camera = camera
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
 
+    def show_in(self, hub: Hub, camera: Camera) -> None:
+        """Has the page show the events of a camera, and their clips."""
+        self.view = hub.sink(camera)
+        if self.clips is not None:
+            self.clips.on_done = hub.clip
+
     def frame(self, frame: Frame, score: float, in_event: bool) -> None:
         """Takes a classified frame; ``in_event``: it belongs to an event, or may yet do so."""
         if self.snapshots is not None:
@@ -55,6 +71,8 @@ class Outputs:
                 self.snapshots.forget()
             with _Attempt(self, "--snapshots"):
                 self.snapshots.prune_hourly()
+        if self.clips is not None:
+            self.clips.add(frame)
         if self.recorder is not None and not self.recorder.is_over:
             with _Attempt(self, "--record"):
                 self.recorder.add(frame.pixels, frame.time)
@@ -75,6 +93,9 @@ class Outputs:
             "mean": round(event.mean, 4),
             "frames": event.frames,
         }
+        if self.clips is not None:
+            clip = self.clips.begin(event) if event.ended is None else self.clips.end(event)
+            record |= {"clip": clip}
         if self.is_file:
             record["position"] = round(event.started, 2)
         when = event.started if event.ended is None else event.ended
@@ -96,6 +117,8 @@ class Outputs:
                 self.log.write(record)
         if self.publisher is not None:
             self.publisher.write(record)
+        if self.view is not None:
+            self.view(record)
 
     def keep_picture(self, pixels: np.ndarray) -> Path | None:
         """Writes a frame that a key asked for, beside the snapshots or here; returns where."""
@@ -108,6 +131,8 @@ class Outputs:
         if self.recorder is not None:
             with _Attempt(self, "--record"):
                 self.recorder.close()
+        if self.clips is not None:
+            self.clips.close()
         if self.log is not None:
             self.log.close()
         if self.publisher is not None and (lost := self.publisher.close()):

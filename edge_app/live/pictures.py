@@ -74,11 +74,43 @@ class Snapshots:
 
     def prune(self) -> None:
         """Deletes what is too much or too old."""
-        ours = sorted(path for path in self.folder.iterdir() if _OURS.fullmatch(path.name))
-        oldest = time.time() - self._days * 86400
-        for place, path in enumerate(ours):
-            if place < len(ours) - self._keep or path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+        prune(self.folder, _OURS, self._keep, self._days)
+
+
+def prune(folder: Path, ours: re.Pattern[str], keep: int, days: float) -> None:
+    """Deletes files of a folder that are too many or too old; other files are left alone.
+
+    Args:
+        folder: where they are.
+        ours: what their names are, which sort by time.
+        keep: the newest so many are kept.
+        days: older ones are deleted.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    files = sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
+    oldest = time.time() - days * 86400
+    for place, path in enumerate(files):
+        if place < len(files) - keep or path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+
+
+def encode_jpeg(pixels: np.ndarray, longest: int | None = None, quality: int = 80) -> bytes:
+    """A frame as JPEG.
+
+    Args:
+        pixels: ``uint8[height, width, 3]``, BGR.
+        longest: the longer side is at most this, in pixels; None for as it is.
+        quality: of the JPEG, 0 to 100.
+    """
+    cv2 = import_opencv()
+    scale = 1.0 if longest is None else longest / max(pixels.shape[:2])
+    if scale < 1:
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    jpeg: bytes = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return jpeg
 
 
 def save_picture(folder: Path, pixels: np.ndarray, name: str) -> Path:
@@ -87,12 +119,10 @@ def save_picture(folder: Path, pixels: np.ndarray, name: str) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    cv2 = import_opencv()
     now = datetime.now(timezone.utc)
     path = free_name(folder / f"smoking-{now:%Y%m%dT%H%M%SZ}-{name}.jpg")
-    _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     with whole_file(path) as partial:
-        partial.write_bytes(content.tobytes())
+        partial.write_bytes(encode_jpeg(pixels, quality=90))
     return path
 
 

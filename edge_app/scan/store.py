@@ -18,6 +18,7 @@ from typing import Any
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.files import is_gone, printable
+from edge_app.invocation import invocation
 from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust, to_region
 from edge_app.scan.rows import FileState, Row, path_of, stored_name
 
@@ -253,7 +254,7 @@ def _below(root: str) -> tuple[str, tuple[str, str, str]]:
 
 def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
-        raise StoreError(f"{db}: there is no such file; make it with: python3 run.py scan")
+        raise StoreError(f"{db}: there is no such file; make it with: {invocation()} scan")
     address = f"{db.resolve().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
     try:

@@ -1,0 +1,122 @@
+"""From the options of ``live`` to cameras, outputs and the page's server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_app.invocation import install_hint
+
+if TYPE_CHECKING:
+    from edge_app.live import Camera, Outputs
+    from edge_app.live.view.hub import Hub
+    from edge_app.live.view.server import Server
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where results go; each may be None.
+
+    Attributes:
+        archive: folder for events, best frames and clips where the next three say nothing else.
+        events: the events file.
+        snapshots, clips: folders.
+        record: a video file.
+        mqtt: URL of the broker.
+    """
+
+    archive: Path | None = None
+    events: Path | None = None
+    snapshots: Path | None = None
+    clips: Path | None = None
+    record: Path | None = None
+    mqtt: str | None = None
+
+    def of_clips(self) -> Path | None:
+        """The folder of the clips."""
+        return self.clips or self.archive
+
+
+def make_cameras(
+    sources: Sequence[str],
+    config: Path | None,
+    fps: float | None,
+    region: str | None,
+    masks: Sequence[str],
+) -> list[Camera]:
+    """The cameras that the options ask for, or one clear line."""
+    from edge_app.live import Camera, Zone
+    from edge_app.live.config import read_cameras
+
+    if config is not None:
+        if sources or fps or region or masks:
+            raise click.UsageError("--config goes without --source, --fps, --region and --mask.")
+        try:
+            return read_cameras(config)
+        except ValueError as error:
+            raise click.UsageError(f"--config: {error}") from None
+    sources = sources or ["0"]
+    if len(sources) > 1 and (region or masks):
+        raise click.UsageError(
+            "--region and --mask are for one camera; for several, write them to a file (--config)."
+        )
+    zone = Zone.parse(region or "", masks) if region or masks else None
+    return [
+        Camera(source, f"camera {number}" if len(sources) > 1 else "", fps, zone)
+        for number, source in enumerate(sources, 1)
+    ]
+
+
+def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
+    """The outputs of each camera, or one clear line."""
+    from edge_app.live import Outputs
+    from edge_app.live.clips import Clips
+    from edge_app.live.event_log import EventLog
+    from edge_app.live.mqtt import Publisher
+    from edge_app.live.pictures import Snapshots
+    from edge_app.live.recorder import Recorder
+
+    archive = places.archive
+    events = places.events or (archive and archive / "events.jsonl")
+    snapshots, clips = places.snapshots or archive, places.of_clips()
+    record, mqtt = places.record, places.mqtt
+    try:
+        log = EventLog(events) if events else None
+        return [
+            Outputs(
+                log=log,
+                snapshots=Snapshots(snapshots) if snapshots else None,
+                clips=Clips(clips) if clips else None,
+                recorder=Recorder(_of(record, camera), camera.fps or 15.0) if record else None,
+                publisher=Publisher(mqtt, camera.name) if mqtt else None,
+            )
+            for camera in cameras
+        ]
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def make_server(hub: Hub, address: str, auth: str | None, clips: Path | None) -> Server:
+    """The page's server, or one clear line."""
+    try:
+        from edge_app.live.view.server import Server, parse_address
+    except ImportError as error:
+        raise click.UsageError(f"--serve needs: {install_hint('live')} ({error})") from None
+    user, colon, password = (auth or "").partition(":")
+    if auth is not None and not (user and colon and password):
+        raise click.UsageError("--auth: expected USER:PASSWORD")
+    try:
+        return Server(hub, parse_address(address), (user, password) if auth else None, clips)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--serve {address}: {error}") from None
+
+
+def _of(path: Path, camera: Camera) -> Path:
+    """A file of one camera: its name is added where it has one."""
+    name = re.sub(r"[^\w-]+", "-", camera.name).strip("-")
+    return path.with_stem(f"{path.stem}-{name}") if name else path

@@ -1,0 +1,1 @@
+"""A page that shows the cameras of a live run: pictures, scores, events, health and metrics."""

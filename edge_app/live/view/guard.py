@@ -1,0 +1,74 @@
+"""Who may see the page: a password where it can be reached from elsewhere, and nothing foreign."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import secrets
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Another site must not show the pictures with the password that the browser remembers.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_REFUSAL_SECONDS = 0.5  # so that a password cannot be guessed quickly
+
+
+class Guard:
+    """Adds security headers, and asks for the password (HTTP Basic: no sessions, no cookies).
+
+    Args:
+        app: what is behind it.
+        auth: user and password; None where only this machine can reach the page.
+        open_paths: paths that need none.
+    """
+
+    def __init__(
+        self, app: ASGIApp, auth: tuple[str, str] | None, open_paths: tuple[str, ...] = ()
+    ):
+        self.app, self._open_paths = app, open_paths
+        self._wanted = ":".join(auth).encode() if auth else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # no web sockets, no lifespan
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        if scope["path"] in self._open_paths or self._is_allowed(Headers(scope=scope)):
+            await self.app(scope, receive, send_with_headers)
+            return
+        await asyncio.sleep(_REFUSAL_SECONDS)
+        refusal = PlainTextResponse(
+            "User and password, please.",
+            401,
+            {"WWW-Authenticate": 'Basic realm="Smoking gesture detector", charset="UTF-8"'},
+        )
+        await refusal(scope, receive, send_with_headers)
+
+    def _is_allowed(self, headers: Headers) -> bool:
+        if self._wanted is None:
+            return True
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        try:
+            given = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            given = b""
+        return secrets.compare_digest(given, self._wanted) and kind.lower() == "basic"

@@ -1,0 +1,179 @@
+"""What the page knows of a run: written by the cameras' threads, read by the server's.
+
+Taking a frame costs a few references. Pictures are encoded only when somebody asks for one, and
+once for all who ask.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edge_app.decision import Decision
+from edge_app.live.camera import Camera, Moment
+from edge_app.live.pictures import encode_jpeg
+
+HISTORY_SECONDS = 600.0
+"""How far back the line of scores goes."""
+
+_POINT_SECONDS = 0.5  # one point of the line for so long
+_MOST_EVENTS = 100
+_THUMBNAIL = 480  # pixels of the longer side
+
+
+class Hub:
+    """Keeps the newest of each camera.
+
+    Args:
+        cameras: what is watched.
+        decision: the model's label and threshold.
+        fps: at most this many pictures per second are encoded for each camera.
+        size: longer side of those pictures, in pixels.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        decision: Decision | None = None,
+        fps: float = 5,
+        size: int = 960,
+    ):
+        decision = decision or Decision()
+        self.label, self.threshold, self.fps = decision.label, decision.threshold, fps
+        self.cameras = {
+            camera_id(number, camera): Seen(camera, fps, size)
+            for number, camera in enumerate(cameras)
+        }
+        self.started = time.time()
+        self.watchers = 0
+        """Pages that are open, and streams that are taken, now."""
+        self.version = 0
+        """Rises with each change of the events."""
+        self._by_camera = {id(seen.camera): seen for seen in self.cameras.values()}
+        self._events: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._thumbnails: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def frame(self, moment: Moment) -> None:
+        """Takes a result; called by the camera's thread."""
+        self._by_camera[id(moment.camera)].take(moment)
+
+    def sink(self, camera: Camera) -> Callable[[dict[str, Any]], None]:
+        """What takes the records of a camera's events."""
+        key = next(key for key, seen in self.cameras.items() if seen.camera is camera)
+        return lambda record: self._record(key, record)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last events, the newest first."""
+        with self._lock:
+            return list(reversed(self._events.values()))
+
+    def thumbnail(self, event: str) -> bytes | None:
+        """The best frame of an event as JPEG."""
+        return self._thumbnails.get(event)
+
+    def clip(self, event: str, name: str) -> None:
+        """Takes the name of an event's clip, once it can be played."""
+        with self._lock:
+            if event in self._events:
+                self._events[event]["clip"] = name
+        self.version += 1
+
+    def _record(self, key: str, record: dict[str, Any]) -> None:
+        seen = self.cameras[key]
+        if record["event"] in ("lost", "restored"):
+            seen.lost = record.get("reason") if record["event"] == "lost" else None
+            seen.lost_since = time.time() if seen.lost is not None else None
+            seen.outages += record["event"] == "lost"
+        else:
+            kept = ("started", "peak", "seconds", "id", "position")
+            event = {name: record[name] for name in kept if record.get(name) is not None}
+            picture = seen.best_picture() if record["event"] == "end" else None
+            with self._lock:
+                known = self._events.get(record["id"], {})
+                self._events[record["id"]] = (
+                    known
+                    | event
+                    | {
+                        "camera": key,
+                        "picture": bool(picture),
+                    }
+                )
+                if picture:
+                    self._thumbnails[record["id"]] = picture
+                while len(self._events) > _MOST_EVENTS:
+                    self._thumbnails.pop(self._events.popitem(last=False)[0], None)
+        self.version += 1
+
+
+class Seen:
+    """What is known of one camera."""
+
+    def __init__(self, camera: Camera, fps: float, size: int):
+        self.camera = camera
+        self.moment: Moment | None = None
+        self.classified = self.events = self.outages = 0
+        self.lost: str | None = None
+        """Why the source is lost; None while it gives frames."""
+        self.lost_since: float | None = None
+        self.encoded = 0
+        """Pictures encoded so far."""
+        self._history: deque[tuple[float, float]] = deque(
+            maxlen=int(HISTORY_SECONDS / _POINT_SECONDS)
+        )
+        self._best: Moment | None = None
+        self._interval, self._size = 1 / fps, size
+        self._jpeg: tuple[int, bytes] | None = None
+        self._encoded_at = -float("inf")
+        self._lock = threading.Lock()
+
+    def take(self, moment: Moment) -> None:
+        before = self.moment
+        self.moment, self.classified = moment, self.classified + 1
+        smoking = moment.state == "smoking"
+        if smoking and (before is None or before.state != "smoking"):
+            self._best, self.events = None, self.events + 1
+        score = moment.prediction.smoking
+        if smoking and (self._best is None or score > self._best.prediction.smoking):
+            self._best = moment
+        now = time.time()
+        if not self._history or now - self._history[-1][0] >= _POINT_SECONDS:
+            self._history.append((now, round(moment.smoothed, 3)))
+
+    def history(self) -> list[tuple[float, float]]:
+        """Time in seconds since 1970 and smoothed score, the oldest first."""
+        return list(self._history)
+
+    def jpeg(self) -> tuple[int, bytes] | None:
+        """The newest frame, encoded at most ``fps`` times per second; None before the first.
+
+        Returns:
+            A number that changes with the picture, and the JPEG.
+        """
+        with self._lock:
+            now, moment = time.monotonic(), self.moment
+            is_old = self._jpeg is None or self._jpeg[0] != self.classified
+            if moment is not None and is_old and now - self._encoded_at >= 0.9 * self._interval:
+                number = self.classified
+                self._jpeg = number, encode_jpeg(moment.frame.pixels, self._size)
+                self._encoded_at = now
+                self.encoded += 1
+            return self._jpeg
+
+    def best_picture(self) -> bytes | None:
+        best, self._best = self._best, None
+        return None if best is None else encode_jpeg(best.frame.pixels, _THUMBNAIL)
+
+
+def camera_id(number: int, camera: Camera) -> str:
+    """What stands for a camera in addresses: no two cameras have the same.
+
+    >>> camera_id(1, Camera("0", "Front door"))
+    '1-front-door'
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", camera.name.lower()).strip("-")
+    return f"{number}-{slug}" if slug else f"{number}"

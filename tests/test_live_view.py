@@ -1,0 +1,484 @@
+"""The page of a live run: who may see it, what it costs, what a real browser shows."""
+
+import base64
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
+pytest.importorskip("uvicorn", reason="needs requirements-live.txt")
+
+from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
+
+from edge_app import Prediction  # noqa: E402
+from edge_app.cli.live import live  # noqa: E402
+from edge_app.live import Camera, Moment  # noqa: E402
+from edge_app.live.sources import Frame  # noqa: E402
+from edge_app.live.view.hub import Hub  # noqa: E402
+from edge_app.live.view.server import Server, is_loopback, parse_address  # noqa: E402
+from edge_app.live.view.texts import TEXTS, language_of  # noqa: E402
+
+CAMERA = Camera("rtsp://me:s3cret@camera.local/live", "Front door")
+SIZE = (480, 640, 3)
+
+
+def moment(camera=CAMERA, grey=100, number=0, score=0.3, state="clear"):
+    now = time.monotonic()
+    frame = Frame(np.full(SIZE, grey, np.uint8), number, now, now)
+    evidence = np.array([[-2.0, 2.0]], np.float32)
+    prediction = Prediction("NotSmoking", 1 - score, score, evidence=evidence)
+    return Moment(camera, frame, prediction, None, "Smoking", state, score, 5.0, 0.02, 3)
+
+
+@pytest.fixture
+def hub():
+    return Hub([CAMERA, Camera("1", "Yard")])
+
+
+@pytest.fixture
+def server(hub):
+    with Server(hub, ("127.0.0.1", 0)) as running:
+        yield running
+
+
+def get(url, **headers):
+    """Status, headers and body, also of a refusal."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as r:
+            return r.status, r.headers, r.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.9", "example.org", ""])
+def test_an_address_that_others_can_reach_needs_a_password(hub, host):
+    assert not is_loopback(host)
+    with pytest.raises(ValueError, match="--auth"):
+        Server(hub, (host, 0))
+
+
+def test_the_command_refuses_to_serve_others_without_a_password(samples):
+    arguments = ["--source", str(samples / "coffee.jpg"), "--serve", "0.0.0.0:0"]
+    result = CliRunner().invoke(live, arguments)
+    assert result.exit_code == 2
+    assert "a password is needed (--auth)" in result.output
+
+
+@pytest.mark.parametrize("address", ["x", "host:", ":80", "1.2.3.4:99999", "a:b:c"])
+def test_an_address_without_sense_is_refused(address):
+    with pytest.raises(ValueError, match=r"expected \[HOST:\]PORT"):
+        parse_address(address)
+
+
+@pytest.mark.parametrize("path", ["/", "/stream/0-front-door.mjpg", "/updates", "/metrics"])
+def test_nothing_is_shown_without_the_password(hub, path):
+    with Server(hub, ("127.0.0.1", 0), ("ani", "pässwörd:1")) as server:
+        for headers in (
+            *({}, {"Authorization": "Basic !!!"}, {"Authorization": "Bearer x"}),
+            {"Authorization": basic("ani", "wrong")},
+        ):
+            status, answer, body = get(server.url + path, **headers)
+            assert (status, b"Front" in body) == (401, False)
+            assert answer["WWW-Authenticate"].startswith("Basic")
+        allowed = {"Authorization": basic("ani", "pässwörd:1")}
+        status, answer, _ = get(f"{server.url}/", **allowed)
+        assert status == 200
+        assert answer.get("Set-Cookie") is None  # no session that could be stolen or fixed
+
+
+def test_health_needs_no_password_and_names_nobody(hub):
+    with Server(hub, ("127.0.0.1", 0), ("ani", "secret")) as server:
+        status, _, body = get(f"{server.url}/health")
+        assert (status, json.loads(body)["ok"]) == (503, False)
+        for camera in (seen.camera for seen in hub.cameras.values()):
+            hub.frame(moment(camera))
+        status, _, body = get(f"{server.url}/health")
+    assert (status, json.loads(body)) == (200, {"ok": True, "cameras": 2, "connected": 2})
+
+
+def test_a_foreign_name_that_leads_here_sees_nothing(server):
+    assert get(f"{server.url}/", Host="evil.example")[0] == 400
+    assert get(f"{server.url}/", Host="localhost:1")[0] == 200
+
+
+def test_the_headers_keep_the_page_to_itself(server):
+    _, headers, _ = get(f"{server.url}/")
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/clip/..%2Fsecret", "/clip/smoking-x.webm", "/view.py", "/x"])
+def test_no_other_file_is_served(server, path):
+    assert get(server.url + path)[0] == 404
+
+
+def test_passwords_show_nowhere(server, hub):
+    hub.frame(moment())
+    hub.sink(CAMERA)({"event": "lost", "reason": "it ended"})
+    unnamed = Hub([Camera(CAMERA.source)])
+    unnamed.frame(moment(unnamed.cameras["0"].camera))
+    with Server(unnamed, ("127.0.0.1", 0)) as other:
+        for url in (server.url, other.url):
+            for path in ("/", "/metrics", "/health", "/history/0-front-door"):
+                assert b"s3cret" not in get(url + path)[2]
+
+
+def test_metrics_are_what_prometheus_reads(server, hub):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    for number in range(3):
+        hub.frame(moment(number=number))
+    hub.sink(CAMERA)({"event": "lost", "reason": "it ended"})
+    status, headers, body = get(f"{server.url}/metrics")
+    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    found = {
+        (sample.name, sample.labels.get("camera")): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+    assert found["smoking_live_frames_total", "Front door"] == 3
+    assert found["smoking_live_dropped_frames_total", "Front door"] == 3
+    assert found["smoking_live_outages_total", "Front door"] == 1
+    assert found["smoking_live_connected", "Front door"] == 0
+    assert found["smoking_live_latency_seconds", "Front door"] == 0.02
+    assert found["smoking_live_frames_total", "Yard"] == 0
+
+
+class Watcher:
+    """Takes a stream of pictures, as a browser does."""
+
+    def __init__(self, server, path="/stream/0-front-door.mjpg"):
+        host, port = server.url.removeprefix("http://").split(":")
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        self.connection.request("GET", path)
+        self.answer = self.connection.getresponse()
+        self.pictures = []
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        try:
+            while line := self.answer.readline():
+                if line.lower().startswith(b"content-length"):
+                    self.answer.readline()
+                    self.pictures.append(self.answer.read(int(line.split(b":")[1])))
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+            return  # closed; http.client stumbles over it
+
+    def close(self):
+        self.connection.sock and self.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
+
+def feed(hub, seconds, rate=50):
+    """Results as fast as a run may give them."""
+    count = int(seconds * rate)
+    for number in range(count):
+        hub.frame(moment(grey=number % 250, number=number))
+        time.sleep(1 / rate)
+    return count
+
+
+def test_while_nobody_watches_no_picture_is_encoded(hub, server):
+    feed(hub, 0.5)
+    assert hub.cameras["0-front-door"].encoded == 0
+
+
+def test_five_watchers_cost_what_one_costs_and_none_is_left_behind(hub, server):
+    watchers = [Watcher(server) for _ in range(5)]
+    wait_for(lambda: hub.watchers == 5)
+    start = time.monotonic()
+    feed(hub, 3)
+    took = time.monotonic() - start
+    assert all(len(watcher.pictures) > 3 for watcher in watchers)
+    assert hub.cameras["0-front-door"].encoded <= took * hub.fps + 2
+    decoded = cv2.imdecode(np.frombuffer(watchers[0].pictures[-1], np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == SIZE
+    for watcher in watchers:
+        watcher.close()
+    wait_for(lambda: hub.watchers == 0)
+    encoded = hub.cameras["0-front-door"].encoded
+    feed(hub, 0.5)
+    assert hub.cameras["0-front-door"].encoded == encoded
+
+
+def test_a_watcher_of_a_lost_camera_that_leaves_is_noticed(hub, server):
+    watcher = Watcher(server)
+    wait_for(lambda: hub.watchers == 1)
+    watcher.close()
+    wait_for(lambda: hub.watchers == 0)
+
+
+def test_a_watcher_who_reads_nothing_does_not_hold_up_the_cameras(hub, server):
+    hub.cameras["0-front-door"]._size = 4000
+    with socket.create_connection(("127.0.0.1", int(server.url.split(":")[-1]))) as connection:
+        connection.sendall(b"GET /stream/0-front-door.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_for(lambda: hub.watchers == 1)
+        start = time.monotonic()
+        feed(hub, 1)
+        assert time.monotonic() - start < 5
+
+
+def test_large_frames_are_made_smaller(hub, server):
+    hub.frame(moment())
+    hub.cameras["0-front-door"]._size = 320
+    picture = get(f"{server.url}/picture/0-front-door.jpg")[2]
+    assert cv2.imdecode(np.frombuffer(picture, np.uint8), 1).shape == (240, 320, 3)
+
+
+def test_an_event_keeps_its_best_frame_and_their_number_is_bounded(hub):
+    record = hub.sink(CAMERA)
+    for number in range(130):
+        started = f"2026-01-01T00:00:{number % 60:02}Z"
+        hub.frame(moment(state="clear"))
+        for grey, score in ((50, 0.8), (200, 0.95), (90, 0.9)):
+            hub.frame(moment(grey=grey, score=score, state="smoking"))
+        more = {"id": str(number), "started": started, "peak": 0.95}
+        record({"event": "start", **more})
+        record({"event": "end", **more, "seconds": 3.0})
+    events = hub.events()
+    assert [event["id"] for event in events] == [str(number) for number in range(129, 29, -1)]
+    picture = cv2.imdecode(np.frombuffer(hub.thumbnail("129"), np.uint8), 1)
+    assert abs(int(picture.mean()) - 200) < 3
+    assert hub.thumbnail("3") is None
+    assert len(hub._thumbnails) == 100
+
+
+def test_the_line_of_scores_is_bounded(hub, monkeypatch):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    for _ in range(3000):
+        hub.frame(moment())
+    assert len(hub.cameras["0-front-door"].history()) == 1200
+
+
+def test_both_languages_say_the_same_things():
+    assert TEXTS["en"].keys() == TEXTS["id"].keys()
+    for key, text in TEXTS["en"].items():
+        assert re.findall(r"\{\w+\}", text) == re.findall(r"\{\w+\}", TEXTS["id"][key]), key
+    assert language_of("id", "en") == "id"
+    assert language_of("xx", "fr, id;q=0.5") == "id"
+
+
+# In a real browser, with real streams
+
+
+@pytest.fixture(scope="module")
+def run(samples, tmp_path_factory):
+    """The command on two RTSP streams; gives its address, the streams and its output."""
+    streams = [RtspServer(samples / name) for name in ("astronaut.jpg", "coffee.jpg")]
+    for stream in streams:
+        stream.start()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "edge_app", "live", "--serve", "0", "--threshold", "0"),
+            *("--archive", tmp_path_factory.mktemp("archive")),
+            *("--source", streams[0].url, "--source", streams[1].url),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process.stderr.readline().split()[-1], streams
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+        for stream in streams:
+            stream.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
+    from webpage import chromium
+
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(run, browser):
+    """Opens the page as a new visitor; at the end there was no error and no foreign request."""
+    contexts, faults = [], []
+
+    def note(request):
+        if not request.url.startswith((run[0], "data:", "blob:")):
+            faults.append(request.url)
+
+    def open_page(path="/", **options):
+        context = browser.new_context(**{"locale": "en-US", **options})
+        contexts.append(context)
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        page.on("request", note)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        refused = "Content Security Policy"
+        page.on("console", lambda line: refused in line.text and faults.append(line.text))
+        page.goto(run[0] + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def wait_for_pictures(page, count=2):
+    page.wait_for_function(
+        f"[...document.querySelectorAll('.picture')].filter(p => p.naturalWidth == 320).length"
+        f" >= {count}"
+    )
+    page.wait_for_function("document.querySelectorAll('.stats:empty').length == 0")
+
+
+def test_a_phone_shows_both_cameras_with_score_and_state(visit):
+    page = visit(**PHONE)
+    wait_for_pictures(page)
+    assert page.locator(".camera h2").all_inner_texts() == ["camera 1", "camera 2"]
+    page.wait_for_function("document.querySelector('.state').textContent.startsWith('Smoking')")
+    assert re.fullmatch(r"\d+%", page.locator(".score").first.inner_text())
+    assert "frames per second" in page.locator(".stats").first.inner_text()
+    page.wait_for_function(
+        "document.querySelector('.chart polyline').getAttribute('points').split(' ').length > 3"
+    )
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390  # nothing reaches beyond the screen
+
+
+def test_the_evidence_map_can_be_switched_on(visit):
+    page = visit()
+    wait_for_pictures(page)
+    page.locator(".evidence").first.click()
+    drawn = (
+        "(() => { const map = document.querySelector('.map'); if (map.hidden || !map.width) "
+        "return false; const data = map.getContext('2d').getImageData(0, 0, map.width, map.height)"
+        ".data; return data.some((value, place) => place % 4 == 3 && value > 0); })()"
+    )
+    page.wait_for_function(drawn)
+    page.locator(".evidence").first.click()
+    assert page.locator(".map").first.is_hidden()
+
+
+def test_a_region_is_drawn_and_its_option_works(visit, run):
+    from edge_app.live.zone import corners
+
+    page = visit(**PHONE)
+    wait_for_pictures(page)
+    card = page.locator(".camera").first
+    card.locator(".draw").click()
+    stage = card.locator(".stage").bounding_box()
+    for x, y in ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75)):
+        page.touchscreen.tap(stage["x"] + x * stage["width"], stage["y"] + y * stage["height"])
+    option = card.locator(".option").inner_text()
+    name, _, text = option.partition(" ")
+    assert name == "--region"
+    expected = ((80, 60), (240, 60), (160, 180))
+    assert np.abs(np.subtract(corners(text.strip('"')), expected)).max() <= 2
+    card.locator("input[value='--mask']").check()
+    assert card.locator(".option").inner_text().startswith("--mask ")
+    card.locator(".undo").click()
+    assert card.locator(".option").inner_text() == ""
+
+
+def test_it_speaks_indonesian(visit):
+    page = visit(locale="id-ID")
+    assert page.locator("html").get_attribute("lang") == "id"
+    assert page.locator("h1").inner_text() == TEXTS["id"]["title"]
+    page.locator("#language").click()
+    page.wait_for_function("document.documentElement.lang == 'en'")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_everybody(visit, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(color_scheme=scheme)
+    wait_for_pictures(page)
+    found = axe.run(page).response["violations"]
+    assert [(entry["id"], entry["nodes"][0]["html"][:200]) for entry in found] == []
+
+
+def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visit, run):
+    page = visit(**PHONE)
+    wait_for_pictures(page)
+    first, second = page.locator(".camera").nth(0), page.locator(".camera").nth(1)
+    run[1][0].stop()
+    first.locator(".lost").wait_for(timeout=90_000)
+    assert second.get_attribute("data-state") == "smoking"
+    # The event that the camera was in is over; it has its best frame.
+    page.locator("#events img").first.wait_for()
+    page.wait_for_function("document.querySelector('#events img').naturalWidth == 320")
+    page.locator("#events li button").first.click()
+    assert page.locator("#viewer img").is_visible()
+    page.locator("#viewer form button").click()
+    page.locator("#events .clip").first.click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('video').duration") > 3
+    page.locator("#viewer form button").click()
+    run[1][0].start()
+    first.locator(".lost").wait_for(state="hidden", timeout=120_000)
+    page.wait_for_function("document.querySelector('.camera').dataset.state == 'smoking'")
+    metrics = get(f"{run[0]}/metrics")[2].decode()
+    assert 'smoking_live_reconnects_total{camera="camera 1"} 1' in metrics
+    assert 'smoking_live_outages_total{camera="camera 2"} 0' in metrics
+
+
+def test_a_hidden_page_takes_no_pictures(visit, run):
+    page = visit()
+    wait_for_pictures(page)
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {get: () => true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    figure = re.compile(r"^smoking_live_watchers (\d+)", re.M)
+    wait_for(lambda: figure.search(get(f"{run[0]}/metrics")[2].decode())[1] == "0", 60)
+
+
+def test_a_camera_that_is_off_at_the_start_is_waited_for(samples):
+    with MjpegServer(samples / "coffee.jpg") as server:
+        server.stop()
+        command = [sys.executable, "-m", "edge_app", "live", "--serve", "0"]
+        process = subprocess.Popen(
+            [*command, "--source", server.url],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            url = process.stderr.readline().split()[-1]
+            assert "trying again" in process.stderr.readline()
+            assert get(f"{url}/health")[0] == 503
+            server.start()
+            assert process.stdout.readline().startswith("frame ")
+            wait_for(lambda: get(f"{url}/health")[0] == 200)
+        finally:
+            process.kill()
+            process.communicate()
