@@ -12,6 +12,7 @@ from edge_app import __version__
 from edge_app.cli.classify import classify
 from edge_app.cli.console import show_messages, verbosity_options
 from edge_app.cli.ending import Commands
+from edge_app.cli.events import events
 from edge_app.cli.export import export
 from edge_app.cli.info import info
 from edge_app.cli.live import live
@@ -33,7 +34,7 @@ def main() -> None:
     """
 
 
-for command in (classify, scan, export, live, web, space, info):
+for command in (classify, scan, export, live, events, web, space, info):
     verbosity_options(command)
     main.add_command(command)
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_app.cli.live_console import Console
-from edge_app.cli.live_setup import Places, make_cameras, make_outputs, make_server
+from edge_app.cli.live_setup import (
+    Places,
+    check_report,
+    make_cameras,
+    make_outputs,
+    make_server,
+    save_report,
+)
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
 
 if TYPE_CHECKING:
@@ -108,6 +115,11 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="Keep events, best frames and clips in DIR, for the command events.",
 )
 @click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the events of a video file to FILE, an HTML page with pictures.",
+)
+@click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Record the frames to FILE (.mp4 or .avi), up to 2 GB; existing files are kept.",
@@ -147,6 +159,7 @@ def live(
     snapshots: Path | None,
     clips: Path | None,
     archive: Path | None,
+    report: Path | None,
     record: Path | None,
     mqtt: str | None,
     serve: str | None,
@@ -165,32 +178,34 @@ def live(
     Do that for passwords: every user of the machine can read a command line.
     """
     from edge_app.live import SourceError, run_live
-    from edge_app.live.view.hub import Hub
+    from edge_app.live.view.hub import MOST_IN_REPORT, MOST_ON_PAGE, Hub
 
     cameras = make_cameras(source, config, fps, region, mask)
     if len(cameras) > 1 and display == "window":
         raise click.UsageError("--display window shows one camera; use --serve with several.")
     classifier = load_classifier(model, threshold)
     places = Places(archive, events, snapshots, clips, record, mqtt)
-    console = Console()
+    length = check_report(report, cameras, realtime) if report else None
+    console = Console(length)
     with contextlib.ExitStack() as stack:
         stack.enter_context(console.listening())
         outputs = make_outputs(cameras, places)
         on_frame = console.frame
-        if serve:
-            hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size)
-            server = make_server(hub, serve, auth, places.of_clips())
+        if serve or report:
+            most = MOST_IN_REPORT if report else MOST_ON_PAGE
+            hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size, most)
             for camera, output in zip(cameras, outputs, strict=True):
                 output.show_in(hub, camera)
-            stack.enter_context(server)
-            click.echo(f"Open {server.url}", err=True)
             on_frame = _both(hub.frame, console.frame)
+        if serve:
+            server = stack.enter_context(make_server(hub, serve, auth, places.of_clips()))
+            click.echo(f"Open {server.url}", err=True)
         stack.callback(console.end)
         try:
             summary = run_live(
                 cameras,
                 classifier,
-                display="none" if serve and display is None else display,
+                display="none" if (serve or report) and display is None else display,
                 duration=duration,
                 realtime=realtime,
                 patient=bool(serve),
@@ -199,6 +214,8 @@ def live(
             )
         except SourceError as error:
             raise click.UsageError(str(error)) from None
+    if report:
+        save_report(report, cameras[0], length or 0.0, hub)
     click.echo(summary.text())
     sys.exit(SOME_UNREADABLE if summary.lost or summary.failed else 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,6 +115,34 @@ def make_server(hub: Hub, address: str, auth: str | None, clips: Path | None) ->
         return Server(hub, parse_address(address), (user, password) if auth else None, clips)
     except (OSError, ValueError) as error:
         raise click.UsageError(f"--serve {address}: {error}") from None
+
+
+def check_report(report: Path, cameras: Sequence[Camera], realtime: bool) -> float:
+    """The length of the video that a report is of in seconds, or one clear line."""
+    from edge_app.live import SourceError
+    from edge_app.live.capture import video_length
+
+    if len(cameras) > 1 or not os.path.isfile(cameras[0].source) or realtime:
+        raise click.UsageError(f"--report {report}: it is for one video file, without --realtime.")
+    if not os.access(report.absolute().parent, os.W_OK):
+        raise click.UsageError(f"--report {report}: the folder cannot be written.")
+    try:
+        return video_length(cameras[0].source)
+    except SourceError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def save_report(report: Path, camera: Camera, length: float, hub: Hub) -> None:
+    """Writes the report of a video file and says so."""
+    from edge_app.live.report import write_video_report
+
+    events = [(event, hub.thumbnail(event["id"])) for event in reversed(hub.events())]
+    last = max((event["position"] + event.get("seconds", 0) for event, _ in events), default=0.0)
+    try:
+        count = write_video_report(report, Path(camera.source), max(length, last), events)
+    except OSError as error:
+        raise click.ClickException(f"--report {report}: {error.strerror or error}") from None
+    click.echo(f"{count} events in {report}")
 
 
 def _of(path: Path, camera: Camera) -> Path:

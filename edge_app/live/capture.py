@@ -112,3 +112,18 @@ def quoted(url: str) -> str:
     if not address.password or not re.search("[#/?@]", address.password):
         return url
     return f"{address.scheme}://{address.user}:{quote(address.password, safe='%')}@{address.rest}"
+
+
+def video_length(path: str) -> float:
+    """Seconds that a video file plays for, as its head says; 0 where it does not say.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    cv2 = import_opencv()
+    capture = _OpenCvCapture(path)
+    frames, rate = (
+        capture._capture.get(name) for name in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
+    )
+    capture.release()
+    return frames / rate if frames > 0 and rate > 0 else 0.0

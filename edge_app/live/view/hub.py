@@ -20,8 +20,11 @@ from edge_app.live.pictures import encode_jpeg
 HISTORY_SECONDS = 600.0
 """How far back the line of scores goes."""
 
+MOST_ON_PAGE = 100
+MOST_IN_REPORT = 10_000
+"""Events that are kept, for the page and for the report of a video file."""
+
 _POINT_SECONDS = 0.5  # one point of the line for so long
-_MOST_EVENTS = 100
 _THUMBNAIL = 480  # pixels of the longer side
 
 
@@ -33,6 +36,7 @@ class Hub:
         decision: the model's label and threshold.
         fps: at most this many pictures per second are encoded for each camera.
         size: longer side of those pictures, in pixels.
+        most_events: the newest so many are kept, each with its best frame (about 30 KB).
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Hub:
         decision: Decision | None = None,
         fps: float = 5,
         size: int = 960,
+        most_events: int = MOST_ON_PAGE,
     ):
         decision = decision or Decision()
         self.label, self.threshold, self.fps = decision.label, decision.threshold, fps
@@ -48,7 +53,7 @@ class Hub:
             camera_id(number, camera): Seen(camera, fps, size)
             for number, camera in enumerate(cameras)
         }
-        self.started = time.time()
+        self._most_events = most_events
         self.watchers = 0
         """Pages that are open, and streams that are taken, now."""
         self.version = 0
@@ -105,7 +110,7 @@ class Hub:
                 )
                 if picture:
                     self._thumbnails[record["id"]] = picture
-                while len(self._events) > _MOST_EVENTS:
+                while len(self._events) > self._most_events:
                     self._thumbnails.pop(self._events.popitem(last=False)[0], None)
         self.version += 1
 

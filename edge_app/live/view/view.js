@@ -268,4 +268,5 @@ function attend() {
 }
 
 document.addEventListener("visibilitychange", attend);
-attend();
+// Not before: a page with a stream would count as loading for ever.
+addEventListener("load", attend);

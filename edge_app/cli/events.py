@@ -1,0 +1,60 @@
+"""``events``: what ``live`` has kept."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edge_app.invocation import invocation
+
+
+@click.command(epilog=f"Example: {invocation()} events watch --report today.html")
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--day", type=click.DateTime(["%Y-%m-%d"]), help="Only events that began on this day."
+)
+@click.option("--camera", help="Only events of the camera with this name.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="Print lines for people or one JSON object per line.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page of --day, or of the last day with events, to FILE.",
+)
+def events(
+    folder: Path, day: datetime.datetime | None, camera: str | None, form: str, report: Path | None
+) -> None:
+    """List the events that live --archive DIR has kept.
+
+    Each line has the time, the length, the highest score, the camera and the clip.
+    """
+    from edge_app.live.archive import ArchiveError, days, read_archive
+    from edge_app.live.report import write_day
+
+    try:
+        kept = [one for one in read_archive(folder) if camera in (None, one.camera)]
+    except ArchiveError as error:
+        raise click.UsageError(str(error)) from None
+    wanted = day.date() if day else None
+    if report is not None:
+        found = days(kept)
+        wanted = wanted or (found[-1] if found else datetime.date.today())
+        try:
+            count = write_day(report, kept, wanted)
+        except OSError as error:
+            raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
+        click.echo(f"{count} events of {wanted} in {report}")
+        return
+    for one in kept:
+        if one.is_event and wanted in (None, one.started.date()):
+            click.echo(one.line() if form == "text" else json.dumps(asdict(one), default=str))
