@@ -25,6 +25,20 @@ SHIPPED_KERAS = ROOT / "models" / "smoking_mobilenetv2.keras"
 SHIPPED_INT8 = ROOT / "models" / "smoking_mobilenetv2_int8.tflite"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="Run the slow tests too.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is marked as slow, unless it is asked for or named."""
+    named = any("::" in argument for argument in config.args)
+    if config.getoption("--all") or config.getoption("markexpr") or named:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
+
+
 @pytest.fixture(scope="session")
 def classifier():
     """The shipped model."""

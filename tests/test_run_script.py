@@ -2,154 +2,293 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
+import environments
 import pytest
 from conftest import ROOT
+
+APP = """import os, sys
+print(sys.argv[1:], os.getcwd(), os.environ["SMOKING_DETECTOR_COMMAND"])
+if "wait" in sys.argv: open("waiting", "w").close(); __import__("time").sleep(600)
+sys.exit(7 if "bad" in sys.argv else 0)
+"""
+DOCUMENTED = "## scan\n\n```text\nUsage: scan a folder\n```\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small project with the real run.py, in a folder with a space and an accent."""
+    return make_project(tmp_path_factory.mktemp("a") / "un été")
+
+
+@pytest.fixture(scope="module")
+def ready_project(made):
+    """The same, whose environment for the app is set up."""
+    first = run(made, "info")
+    assert first.returncode == 0, first.stderr
+    return made, first
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A small project with the real run.py: an app that prints its arguments."""
-    shutil.copy(ROOT / "run.py", tmp_path)
-    (tmp_path / "edge_app").mkdir()
-    (tmp_path / "edge_app" / "__main__.py").write_text(
-        "import os, sys; print(sys.argv[1:], os.getcwd()); sys.exit(7 if 'bad' in sys.argv else 0)"
+    return make_project(tmp_path / "project")
+
+
+def make_project(folder):
+    (folder / "edge_app").mkdir(parents=True)
+    (folder / "docs").mkdir()
+    for name in ("run.py", "environments.py", "edge_app/__init__.py", "edge_app/interrupts.py"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "edge_app" / "__main__.py").write_text(APP)
+    (folder / "docs" / "commands.md").write_text(DOCUMENTED)
+    for name in ("edge", "web", "live", "opencv", "watch", "ray", "dev"):
+        (folder / f"requirements-{name}.txt").write_text("")
+    (folder / "constraints.txt").write_text("")
+    return folder
+
+
+def command(project, *arguments):
+    return [sys.executable, str(project / "run.py"), *map(str, arguments)]
+
+
+def environ(**more):
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | more
+
+
+def run(project, *arguments, cwd=None, **more):
+    return subprocess.run(
+        command(project, *arguments),
+        cwd=cwd or project,
+        env=environ(**more),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=600,
     )
-    (tmp_path / "requirements-edge.txt").write_text("")
-    (tmp_path / "requirements-web.txt").write_text("")
+
+
+def complete(project, kind="app"):
+    return [stamp.parent for stamp in (project / ".venvs").glob(f"{kind}-*/complete")]
+
+
+def test_help_and_version_install_nothing(project):
+    assert "Usage: scan a folder" in run(project, "scan", "--help").stdout
+    assert "python3 run.py scan samples/" in run(project, "--help").stdout
+    assert "python3 run.py scan samples/" in run(project, "no-such-command", "-h").stdout
+    assert run(project, "--version").stdout.strip()[0].isdigit()
+    assert not (project / ".venvs").exists()
+
+
+def test_the_first_start_is_one_line_on_stderr_and_later_ones_are_silent(ready_project):
+    project, first = ready_project
+    (line,) = first.stderr.splitlines()
+    assert line.startswith("Setting up edge (once) ... ") and line.endswith(" s")
+    assert first.stdout.startswith("['info']")
+    start = time.monotonic()
+    assert run(project, "info").stderr == ""
+    assert time.monotonic() - start < 30
+
+
+def test_it_hands_on_arguments_folder_exit_code_and_how_it_was_started(ready_project, tmp_path):
+    project, _ = ready_project
+    result = run(project, "scan", "été/", "bad", cwd=tmp_path)
+    assert result.returncode == 7
+    assert "['scan', 'été/', 'bad']" in result.stdout
+    assert str(tmp_path) in result.stdout
+    assert f"python3 '{project}/run.py'" in result.stdout
+
+
+def test_a_locale_without_utf8_works(ready_project):
+    project, _ = ready_project
+    result = run(project, "scan", "été", LC_ALL="C", PYTHONUTF8="0")
+    assert result.returncode == 0, result.stderr
+
+
+def test_files_in_the_users_folder_are_not_taken_for_modules(ready_project, tmp_path):
+    project, _ = ready_project
+    for name in ("random.py", "edge_app.py", "environments.py"):
+        (tmp_path / name).write_text("print('taken')")
+    assert "taken" not in run(project, "info", cwd=tmp_path).stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
+def test_ctrl_c_while_the_app_runs_is_130(ready_project, tmp_path):
+    project, _ = ready_project
+    process = subprocess.Popen(
+        command(project, "wait"), cwd=tmp_path, env=environ(), stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "waiting").exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_what_a_command_needs_follows_from_its_arguments(tmp_path, monkeypatch):
+    import run as script
+
+    (tmp_path / "0.parquet").touch()
+    for arguments, sets in (
+        ("scan samples", {"edge"}),
+        ("scan samples --watch", {"edge", "watch"}),
+        ("scan samples --engine ray", {"edge", "ray"}),
+        ("scan s3://b --engine=ray", {"edge", "ray"}),
+        (f"export {tmp_path}", {"edge", "ray"}),
+        ("export s3://bucket/results", {"edge", "ray"}),
+        ("export smoking.db", {"edge"}),
+        ("web --port 80", {"edge", "web"}),
+        ("space out", {"edge", "web"}),
+        ("live --mqtt mqtt://host", {"edge", "live"}),
+        ("test --all", {"dev"}),
+    ):
+        assert script.wanted(arguments.split()) == sets, arguments
+
+
+def test_the_tests_are_all_run_or_those_that_are_named(tmp_path):
+    import run as script
+
+    assert script.module(["test", "--all"])[-2:] == ["--all", str(ROOT / "tests")]
+    assert script.module(["test", __file__ + "::test_x"])[-1] == __file__ + "::test_x"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of environments that look complete, without the seconds that real ones take."""
+    monkeypatch.setenv(environments.PLACE, str(tmp_path))
     return tmp_path
 
 
-def run(project, *arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, project / "run.py", *arguments],
-        cwd=cwd or project,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-    )
+def fake(place, sets, kind="app", name="x"):
+    environment = place / f"{kind}-{name}"
+    python = environments.python_of(environment)
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    environments.complete(environment, sets)
+    return environment
 
 
-def test_it_makes_the_environment_once_and_hands_on_arguments_and_exit_code(project):
-    first = run(project, "scan", "samples/")
-    assert first.returncode == 0, first.stderr
-    assert "Setting up .venv" in first.stdout
-    assert "['scan', 'samples/']" in first.stdout
-
-    start = time.monotonic()
-    second = run(project, "bad")
-    assert time.monotonic() - start < 5
-    assert second.returncode == 7
-    assert "Setting up" not in second.stdout
+def test_the_fullest_environment_that_fits_is_used(place):
+    edge = fake(place, {"edge"}, name="1")
+    assert environments.ready("app", {"edge"}) == edge
+    assert environments.ready("app", {"edge", "web"}) is None
+    both = fake(place, {"edge", "web"}, name="2")
+    assert environments.ready("app", {"edge", "web"}) == both
+    assert environments.ready("dev", {"edge"}) is None
 
 
-def test_it_runs_in_the_folder_of_its_user(project):
-    elsewhere = project / "elsewhere"
-    elsewhere.mkdir()
-    assert str(elsewhere) in run(project, "info", cwd=elsewhere).stdout
+def test_an_environment_of_other_requirements_or_another_place_is_not_used(place, monkeypatch):
+    environment = fake(place, {"edge"})
+    moved = environment.rename(place / "app-moved")
+    assert environments.ready("app", {"edge"}) is None
+    moved.rename(environment)
+    assert environments.ready("app", {"edge"}) == environment
+    environments.python_of(environment).unlink()
+    assert environments.ready("app", {"edge"}) is None
 
 
-def test_it_installs_again_only_when_the_requirements_change(project):
-    run(project, "info")
-    marker = project / ".venv" / "marker"
-    marker.touch()
-    (project / "requirements-edge.txt").write_text("# changed\n")
-    changed = run(project, "info")
-    assert "Setting up" in changed.stdout
-    assert marker.exists()  # brought up to date, not made anew
-    assert "Setting up" not in run(project, "info").stdout
+def test_what_is_outdated_is_removed_but_not_while_it_is_used(place):
+    used, outdated, kept = (fake(place, {"edge"}, name=name) for name in "123")
+    (place / "app-broken-off").mkdir()
+    with open(used / environments.STAMP, "rb") as file:
+        assert environments.try_lock(file, shared=True)
+        environments.prune(place, "app", kept)
+    assert used.exists() and kept.exists()
+    assert not outdated.exists() and not (place / "app-broken-off").exists()
+    environments.prune(place, "app", kept)
+    assert [path.name for path in place.iterdir()] == [kept.name]
 
 
-@pytest.mark.parametrize("command", ["web", "space"])  # a Space's folder pins what the page needs
-def test_web_installs_its_own_requirements_when_first_asked_for(project, command):
-    assert "requirements-web.txt" not in run(project, "info").stdout
-    assert "requirements-web.txt" in run(project, command).stdout
-    assert "Setting up" not in run(project, command).stdout
-    assert "Setting up" not in run(project, "info").stdout
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_where_no_folder_can_be_written_it_says_how_to_choose_one(place):
+    place.chmod(0o500)
+    with pytest.raises(SystemExit, match=environments.PLACE):
+        environments.writable_place()
 
 
-def test_results_of_ray_and_mqtt_bring_their_own_requirements(project, tmp_path, monkeypatch):
-    for name in ("live", "ray"):
-        (project / f"requirements-{name}.txt").write_text("")
-    results = tmp_path / "results"
-    results.mkdir()
-    assert "requirements-ray.txt" not in run(project, "export", results).stdout
-    (results / "0.parquet").touch()
-    assert "requirements-ray.txt" in run(project, "export", results).stdout
-    assert "Setting up" not in run(project, "export", "s3://bucket/results").stdout
-    assert "requirements-live.txt" not in run(project, "live").stdout
-    monkeypatch.setenv("SMOKING_LIVE_MQTT", "mqtt://localhost/hall")
-    assert "requirements-live.txt" in run(project, "live").stdout
+def test_a_read_only_checkout_has_its_environment_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments, "ROOT", tmp_path / "checkout" / "file")
+    (tmp_path / "checkout").write_text("a file: nothing can be made below it, also not by root")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(environments.PLACE, raising=False)
+    place = environments.writable_place()
+    assert place.is_relative_to(tmp_path / "cache") or sys.platform != "linux"
 
 
-def test_a_transformer_that_teaches_brings_its_own_requirements(project):
-    (project / "train").mkdir()
-    shutil.copy(project / "edge_app" / "__main__.py", project / "train")
-    for name in ("live", "watch", "ray", "dev", "vit"):
-        (project / f"requirements-{name}.txt").write_text("")
-    assert "requirements-vit.txt" not in run(project, "train", "--out", "a.keras").stdout
-    taught = run(project, "train", "--vit", "a.onnx")
-    assert "requirements-vit.txt" in taught.stdout
-    assert "['--vit', 'a.onnx']" in taught.stdout
-    assert "Setting up" not in run(project, "train", "--vit=a.onnx").stdout
-    assert "Setting up" not in run(project, "train", "--out", "a.keras").stdout
-
-
-def test_a_failed_install_says_what_failed_and_is_not_trusted_later(project):
+def test_a_failed_set_up_names_the_reason_and_the_log_and_is_mended_later(project):
     (project / "requirements-edge.txt").write_text("./no-such-package\n")
     failed = run(project, "info")
     assert failed.returncode == 1
-    assert "no-such-package" in failed.stdout + failed.stderr
-    assert "Setting up .venv failed" in failed.stderr
-    assert not list((project / ".venv").glob("installed-*"))
-
+    assert "... failed" in failed.stderr
+    assert "no-such-package" in failed.stderr
+    assert str(project / ".venvs" / "app.log") in failed.stderr
+    assert len(failed.stderr.splitlines()) <= 3
+    assert not list((project / ".venvs").glob("app-*"))
     (project / "requirements-edge.txt").write_text("")
-    mended = run(project, "info")
-    assert mended.returncode == 0
-    assert "['info']" in mended.stdout
-
-
-def test_a_failed_change_is_not_trusted_and_is_mended_later(project):
     assert run(project, "info").returncode == 0
+
+
+@pytest.mark.slow
+def test_more_is_added_beside_what_is_there_and_a_change_makes_a_new_environment(project):
+    run(project, "info")
+    (first,) = complete(project)
+    assert "Setting up edge, web" in run(project, "web").stderr
+    (second,) = complete(project)
+    assert second != first and not first.exists()
+    assert (project / ".venv").resolve() == second
+    assert run(project, "info").stderr == ""
+    (project / "constraints.txt").write_text("# changed\n")
+    assert "Setting up edge (once)" in run(project, "info").stderr
     (project / "requirements-web.txt").write_text("./no-such-package\n")
     assert run(project, "web").returncode == 1
-    mended = run(project, "info")  # pip may have changed what the app needs, so it is set up again
-    assert "Setting up" in mended.stdout
-    assert mended.returncode == 0
-
-
-def test_help_installs_nothing_more(project):
-    run(project, "info")
-    assert "Setting up" not in run(project, "web", "--help").stdout
-
-
-def test_files_in_the_users_folder_are_not_taken_for_modules(project):
-    elsewhere = project / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "random.py").write_text("print('taken')")
-    (elsewhere / "edge_app.py").write_text("print('taken')")
-    assert "taken" not in run(project, "info", cwd=elsewhere).stdout
-
-
-def test_a_broken_off_install_is_made_anew(project):
-    (project / "requirements-edge.txt").write_text("./no-such-package\n")
-    assert run(project, "info").returncode == 1
-    (project / ".venv" / "half").touch()
-    (project / "requirements-edge.txt").write_text("")
     assert run(project, "info").returncode == 0
-    assert not (project / ".venv" / "half").exists()
 
 
+@pytest.mark.slow
 def test_an_environment_that_somebody_made_is_left_alone(project):
     """As docs/raspberry-pi.md makes one, with the system's packages."""
     own = project / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
     config = (own / "pyvenv.cfg").read_text()
-    refused = run(project, "info")
-    assert refused.returncode == 1
-    assert f"{own} was not made by run.py" in refused.stderr
-    assert (own / "pyvenv.cfg").read_text() == config
-    assert not list(own.glob("installed-*"))
+    assert run(project, "info").returncode == 0
+    assert (own / "pyvenv.cfg").read_text() == config and not own.is_symlink()
+
+
+@pytest.mark.slow
+def test_two_first_starts_at_once_both_work_ten_times(project):
+    for trial in range(10):
+        shutil.rmtree(project / ".venvs", ignore_errors=True)
+        starts = [
+            subprocess.Popen(
+                command(project, "info"), cwd=project, env=environ(), stdout=-1, stderr=-1, text=True
+            )
+            for _ in range(2)
+        ]
+        ended = [(*start.communicate(timeout=600), start.returncode) for start in starts]
+        for output, errors, code in ended:
+            assert code == 0 and output.startswith("['info']"), (trial, errors)
+        assert sum("Setting up" in errors for _, errors, _ in ended) == 1, ended
+        assert len(complete(project)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
+def test_a_start_that_is_killed_at_any_moment_leaves_nothing_broken(project):
+    start = time.monotonic()
+    assert run(project, "info").returncode == 0
+    whole = time.monotonic() - start
+    for part in range(10):
+        shutil.rmtree(project / ".venvs")
+        killed = subprocess.Popen(
+            command(project, "info"), cwd=project, env=environ(), stdout=-3, stderr=-3
+        )
+        time.sleep(whole * part / 9)
+        killed.kill()
+        killed.wait()
+        after = run(project, "info")
+        assert after.returncode == 0 and after.stdout.startswith("['info']"), after.stderr
+        assert len(complete(project)) == len(list((project / ".venvs").glob("app-*"))) == 1
