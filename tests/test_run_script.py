@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 
-import environments
 import pytest
 from conftest import ROOT
+
+import environments
 
 APP = """import os, sys
 print(sys.argv[1:], os.getcwd(), os.environ["SMOKING_DETECTOR_COMMAND"])
@@ -264,7 +265,12 @@ def test_two_first_starts_at_once_both_work_ten_times(project):
         shutil.rmtree(project / ".venvs", ignore_errors=True)
         starts = [
             subprocess.Popen(
-                command(project, "info"), cwd=project, env=environ(), stdout=-1, stderr=-1, text=True
+                command(project, "info"),
+                cwd=project,
+                env=environ(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
             for _ in range(2)
         ]
@@ -284,7 +290,11 @@ def test_a_start_that_is_killed_at_any_moment_leaves_nothing_broken(project):
     for part in range(10):
         shutil.rmtree(project / ".venvs")
         killed = subprocess.Popen(
-            command(project, "info"), cwd=project, env=environ(), stdout=-3, stderr=-3
+            command(project, "info"),
+            cwd=project,
+            env=environ(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         time.sleep(whole * part / 9)
         killed.kill()
