@@ -74,15 +74,19 @@ def _quietly(function: Callable, *arguments: object) -> object:
     return function(*arguments)
 
 
-def time_scan(folder: Path) -> tuple[float, list[float]]:
-    """Scans a folder from the walk to the last commit. Returns seconds and scores, in order."""
+def time_scan(folder: Path) -> tuple[float, list[float], int]:
+    """Scans a folder from the walk to the last commit.
+
+    Returns:
+        Seconds, scores in order, and how many pictures were looked at more than once.
+    """
     info = Classifier().info
     with tempfile.TemporaryDirectory() as name:
         db = Path(name, "out.db")
         start = time.perf_counter()
-        run_scan(folder, db, info)
+        summary = run_scan(folder, db, info)
         seconds = time.perf_counter() - start
-        return seconds, [row.smoking for row in read_rows(db)]
+        return seconds, [row.smoking for row in read_rows(db)], summary.looked_again
 
 
 def bound_of_all_cores(paths: Sequence[Path]) -> float:
@@ -168,7 +172,7 @@ def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> 
         bounds.append(bound_of_all_cores(few))
         seconds, _ = in_process(contenders.decode_and_infer, few)
         one_core.append(count_cores() * len(few) / seconds)
-        seconds, scores = in_process(time_scan, paths[0].parent)
+        seconds, scores, again = in_process(time_scan, paths[0].parent)
         scans.append(len(paths) / seconds)
     reference = statistics.median(plain)
     print("| | pictures/s | relative to the plain loop | same label |")
@@ -198,7 +202,7 @@ def compare(name: str, paths: list[Path], others_count: int, with_ray: bool) -> 
     print(
         f"scan: {scan / reference:.1f} times the plain loop, {scan / bound:.0%} of the bound "
         f"({scan / statistics.median(one_core):.0%} of {count_cores()} times what one core does "
-        "while the others are idle)"
+        f"while the others are idle); {again} of {len(paths)} pictures looked at again"
     )
 
 
