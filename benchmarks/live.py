@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.camera import Camera, read_number, unwrap
 from benchmarks.machine import describe_machine, resident_megabytes
-from edge_app import Classifier
+from edge_app import Classifier, Prediction
 from edge_app.imaging import from_frame
 from edge_app.live import Outputs, run_live
 from edge_app.live.sources import Frame, Item, open_frames
@@ -75,7 +75,7 @@ class _Noting(Outputs):
             self.began = time.monotonic()
             yield item
 
-    def frame(self, frame: Frame, score: float, in_event: bool) -> None:
+    def frame(self, frame: Frame, prediction: Prediction, in_event: bool) -> None:
         self.results.add(frame.pixels, self.began)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
+from edge_app import Prediction  # noqa: E402
 from edge_app.live import Camera, EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
 from edge_app.live.event_detector import Event  # noqa: E402
 from edge_app.live.event_log import EventLog  # noqa: E402
@@ -223,7 +224,7 @@ def test_the_picture_of_an_event_is_no_older_than_the_event(tmp_path, classifier
         detector.update(score, when)
         pixels = np.full((20, 20, 3), 250 if number == 20 else 60, np.uint8)
         frame = Frame(pixels, number, when, when)
-        outputs.frame(frame, score, detector.since is not None)
+        outputs.frame(frame, Prediction("", score, score), detector.since is not None)
     (ended,) = detector.interrupt()
     outputs.event(ended, 0.0, "stopped")
     (picture,) = tmp_path.iterdir()

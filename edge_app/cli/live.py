@@ -19,7 +19,7 @@ from edge_app.cli.live_setup import (
     make_server,
     save_report,
 )
-from edge_app.cli.options import SOME_UNREADABLE, load_classifier, model_options
+from edge_app.cli.options import SOME_UNREADABLE, load_classifier, looks_option, model_options
 
 if TYPE_CHECKING:
     from edge_app.live import Moment
@@ -145,6 +145,7 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     show_default=True,
     help="Longer side of the pictures on the page, in pixels.",
 )
+@looks_option
 @model_options
 def live(
     source: tuple[str, ...],
@@ -168,6 +169,7 @@ def live(
     serve_size: int,
     model: Path,
     threshold: float | None,
+    looks: int | None,
 ) -> None:
     """Classify cameras, video files and streams as they run.
 
@@ -183,7 +185,7 @@ def live(
     cameras = make_cameras(source, config, fps, region, mask)
     if len(cameras) > 1 and display == "window":
         raise click.UsageError("--display window shows one camera; use --serve with several.")
-    classifier = load_classifier(model, threshold)
+    classifier = load_classifier(model, threshold, looks)
     places = Places(archive, events, snapshots, clips, record, mqtt)
     length = check_report(report, cameras, realtime) if report else None
     console = Console(length)

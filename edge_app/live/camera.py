@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
-from edge_app.imaging import from_frame
 from edge_app.live.event_detector import Event, EventDetector, Rule, State
+from edge_app.live.glance import Glance
 from edge_app.live.meter import Meter
 from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
@@ -108,7 +108,19 @@ class Watcher:
         outputs: Outputs,
         rule: Rule | None = None,
         on_frame: Callable[[Moment], None] | None = None,
+        every_frame: bool = False,
     ):
+        """Prepares it.
+
+        Args:
+            camera: what to watch.
+            pool: of interpreters.
+            info: of the model in it.
+            outputs: where events go.
+            rule: when events begin and end; None for the one that fits.
+            on_frame: called with each result.
+            every_frame: whether the source waits, as a video file does; then no look is left out.
+        """
         decision = info.decision
         if camera.threshold is not None:
             decision = decision.with_threshold(camera.threshold)
@@ -119,6 +131,8 @@ class Watcher:
         self._pool, self._info, self._decision = pool, info, decision
         self._outputs, self._on_frame = outputs, on_frame
         self._cutter = Cutter(camera.zone)
+        interval = 1 / camera.fps if camera.fps else None
+        self._glance = Glance(interval, all_looks=every_frame, share=pool.share)
         self._size: tuple[int, ...] | None = None
         self._offset: float | None = None  # from the source's clock to time.time
         self._prefix = f"{camera.name}: " if camera.name else ""
@@ -158,7 +172,9 @@ class Watcher:
         self._notice_size(frame)
         pixels, box = self._cutter.cut(frame.pixels)
         with self._pool.take() as classifier:
-            prediction = classifier.classify_pixels(from_frame(pixels, self._info.size))
+            prediction = self._glance.classify(classifier, pixels, frame.captured_at, frame.dropped)
+        if box is not None and prediction.region is not None:
+            prediction = replace(prediction, region=_shifted(prediction.region, box))
         if self.camera.threshold is not None:
             prediction = _relabelled(prediction, self._decision, self._info.other_label)
         self.meter.add(frame)
@@ -169,7 +185,7 @@ class Watcher:
         if self._offset is None or not self._outputs.is_file:  # a camera's day may be set anew
             self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
         self._report(self.detector.update(prediction.smoking, frame.time))
-        self._outputs.frame(frame, prediction.smoking, self.detector.since is not None)
+        self._outputs.frame(frame, prediction, self.detector.since is not None)
         self.moment = Moment(
             self.camera,
             frame,
@@ -203,6 +219,13 @@ class Watcher:
                 text = "%s%s ends after %.1f s (peak %.0f%%, mean %.0f%%)"
                 logger.info(text, where, label, event.seconds, peak, mean)
             self._outputs.event(event, self._offset, reason)
+
+
+def _shifted(region: tuple[int, int, int, int], box: Region) -> tuple[int, int, int, int]:
+    """A region of a part of the frame, in pixels of the frame."""
+    x, y = box[:2]
+    left, top, right, bottom = region
+    return left + x, top + y, right + x, bottom + y
 
 
 def _relabelled(prediction: Prediction, decision: Decision, other: str) -> Prediction:

@@ -97,7 +97,10 @@ def run_live(
     outputs = outputs or [Outputs() for _ in cameras]
     pool = Pool(classifier, len(cameras))
     watchers = [
-        Watcher(camera, pool, classifier.info, output, rule, on_frame)
+        Watcher(
+            *(camera, pool, classifier.info, output, rule, on_frame),
+            every_frame=os.path.isfile(camera.source) and not realtime,
+        )
         for camera, output in zip(cameras, outputs, strict=True)
     ]
     summary = Summary(label=classifier.info.decision.label)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_app.classifier import ModelInfo
+from edge_app.classifier import ModelInfo, Prediction
+from edge_app.decision import Decision
 from edge_app.live.clips import Clips
 from edge_app.live.event_detector import Event
 from edge_app.live.event_log import EventLog
@@ -47,13 +48,14 @@ class Outputs:
 
     def __post_init__(self) -> None:
         self.source, self.camera, self.is_file = "", "", False
-        self._model = ""
+        self._model, self._decision = "", Decision()
+        self._best: Prediction | None = None  # of the event that lasts
         self._complaints: dict[str, str] = {}
 
     def describe(self, source: str, info: ModelInfo, camera: str = "") -> None:
         """Takes what every record says: camera, source (without its password), and model."""
         self.source, self.is_file = shown(source), os.path.isfile(source)
-        self.camera = camera
+        self.camera, self._decision = camera, info.decision
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
 
     def show_in(self, hub: Hub, camera: Camera) -> None:
@@ -62,11 +64,15 @@ class Outputs:
         if self.clips is not None:
             self.clips.on_done = hub.clip
 
-    def frame(self, frame: Frame, score: float, in_event: bool) -> None:
+    def frame(self, frame: Frame, prediction: Prediction, in_event: bool) -> None:
         """Takes a classified frame; ``in_event``: it belongs to an event, or may yet do so."""
+        if not in_event:
+            self._best = None
+        elif self._best is None or prediction.smoking > self._best.smoking:
+            self._best = prediction
         if self.snapshots is not None:
             if in_event:
-                self.snapshots.watch(frame.pixels, score)
+                self.snapshots.watch(frame.pixels, prediction.smoking)
             else:
                 self.snapshots.forget()
             with _Attempt(self, "--snapshots"):
@@ -92,6 +98,8 @@ class Outputs:
             "peak": round(event.peak, 4),
             "mean": round(event.mean, 4),
             "frames": event.frames,
+            "uncertain": self._decision.is_uncertain(event.peak),
+            "region": self._best and self._best.region,
         }
         if self.clips is not None:
             clip = self.clips.begin(event) if event.ended is None else self.clips.end(event)

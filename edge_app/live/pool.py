@@ -22,7 +22,9 @@ class Pool:
     def __init__(self, classifier: Classifier, cameras: int = 1):
         count = max(1, min(cameras, os.cpu_count() or 1))
         info = classifier.info
-        more = [Classifier(info.path, threshold=info.decision.threshold) for _ in range(count - 1)]
+        more = [Classifier(info.path, decision=info.decision) for _ in range(count - 1)]
+        self.share = count / max(1, cameras)
+        """How much of an interpreter each camera has, in (0, 1]."""
         self._free = [classifier, *more]
         self._waiting: deque[_Turn] = deque()
         self._lock = threading.Lock()

@@ -18,6 +18,8 @@ TITLE = "Smoking gesture detector (q quits, p pauses, s saves, e evidence)"
 _COLOURS = {"clear": (90, 180, 60), "maybe": (40, 170, 240), "smoking": (60, 60, 230)}
 _WHITE, _BLACK, _GREY, _TRACK = (255, 255, 255), (0, 0, 0), (140, 140, 140), (60, 60, 60)
 
+_LOOK = (79, 213, 255)  # of the region that was looked at again
+
 _SMALLEST, _LARGEST = 640, 1280  # pixels of the window's longer side when it opens
 
 
@@ -109,6 +111,10 @@ def draw(
     if region is not None:
         x, y, w, h = region
         cv2.rectangle(picture, (x, y), (x + w - 1, y + h - 1), colour, max(1, round(2 * scale)))
+    if prediction.region is not None:
+        left, top, right, bottom = prediction.region
+        corners = (left, top), (right - 1, bottom - 1)
+        cv2.rectangle(picture, *corners, _LOOK, max(1, round(2 * scale)))
     picture[:bar] = (picture[:bar] * 0.25).astype(np.uint8)
     picture[height - bar :] = (picture[height - bar :] * 0.25).astype(np.uint8)
     # The bar is P(Smoking), whatever the label, so that it moves one way as the score rises.
