@@ -254,3 +254,20 @@ def test_the_report_calls_labels_by_their_own_names(tmp_path, classifier):
         write_report(found, tmp_path / "out.html", 10)
         text = (tmp_path / "out.html").read_text()
         assert json.loads(re.search(r'id="data">(.*?)</script>', text)[1])["labels"] == labels
+
+
+def test_parquet_files_hold_the_same_and_earlier_ones_are_read(tmp_path, classifier):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs requirements-ray.txt")
+    from pyarrow import parquet
+
+    from edge_app.scan.parquet import read_parquet, write_part
+
+    rows = [scored(classifier.info, BAND, -1.0, 2.0), scored(classifier.info, None, -3.0)]
+    rows[1] = dataclasses.replace(rows[1], path=rows[1].path.with_name("b.jpg"))
+    write_part(str(tmp_path), "20260101", 0, rows)
+    assert list(read_parquet(tmp_path)) == rows
+    (part,) = tmp_path.iterdir()
+    table: pyarrow.Table = parquet.read_table(part)
+    parquet.write_table(table.select(table.column_names[:9]), part)
+    (first, _) = read_parquet(tmp_path)
+    assert (first.smoking, first.looks, first.region) == (rows[0].smoking, 1, None)

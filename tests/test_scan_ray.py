@@ -1,5 +1,6 @@
 """The scan on a Ray cluster: the same answers, each picture once, whatever dies."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -14,7 +15,10 @@ import pytest
 from conftest import ROOT, run_module
 from crashes import crashing_environment, write_crasher
 
+from edge_app import Classifier
+from edge_app.decision import replace_decision
 from edge_app.export import read_results
+from edge_app.looks import Looks
 from edge_app.scan import Row, StoreError
 from edge_app.scan.store import FileState
 
@@ -51,7 +55,7 @@ def command(cluster, *arguments):
 
 def answers(result):
     return {
-        str(row.path): (row.size, row.modified_ns, row.label, row.smoking, row.error)
+        str(row.path): dataclasses.replace(row, scanned_at="", path="")
         for row in read_results(result)
     }
 
@@ -78,6 +82,29 @@ def test_results_are_those_of_the_local_engine(cluster, pictures, tmp_path):
     assert "2 unreadable, 4 unchanged" in again.stdout
     run_module("edge_app", "scan", pictures, "--db", tmp_path / "out.db")
     assert answers(tmp_path / "out") == answers(tmp_path / "out.db")
+
+
+def test_another_decision_scores_again_only_what_it_changes(
+    cluster, pictures, tmp_path, classifier
+):
+    model = tmp_path / "model.tflite"
+    shutil.copy(classifier.info.path, model)
+    scan = command(cluster, pictures, "--out", tmp_path / "out", "--model", model)
+    assert "2 pictures scanned" in run_module(*scan).stdout
+    relabelled = run_module(*scan, "--threshold", "0")
+    assert "0 pictures scanned" in relabelled.stdout
+    assert "2 relabelled, 0 unchanged" in relabelled.stdout
+    assert {row.label for row in answers(tmp_path / "out").values()} == {"Smoking", None}
+    looks = Looks((0.85, 0.7), -16.0)
+    replace_decision(model, dataclasses.replace(classifier.info.decision, looks=looks))
+    again = run_module(*scan)
+    assert "2 pictures scanned" in again.stdout
+    assert "2 looked at again" in again.stdout
+    for row in read_results(tmp_path / "out"):
+        if row.error is None:
+            expected = Classifier(model).classify(row.path)
+            assert (row.smoking, row.looks, row.region) == (expected.smoking, 3, expected.region)
+    assert "0 pictures scanned" in run_module(*scan).stdout
 
     table = run_module("edge_app", "export", tmp_path / "out", "--format", "jsonl")
     assert len(table.stdout.splitlines()) == 7
