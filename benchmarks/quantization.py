@@ -4,7 +4,7 @@
 
 For each way it prints the size of the file, how far its scores are from those of the Keras model
 on held-out pictures, how far the runtimes differ from each other, and how long one inference
-takes. `convert/EXPERIMENTS.md` keeps the table.
+takes. docs/quantization.md has the table.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import tensorflow as tf
 from benchmarks.equalization import equalize
 from benchmarks.machine import describe_machine
 from convert.canonical import CanonicalModel, canonicalize
-from convert.conversion import BIAS_PICTURES, RANGE_PICTURES
 from convert.graph import pack, read
 from convert.head import append_head
 from convert.layers import correct_biases
 from convert.loading import load_classifier
+from convert.network import BIAS_PICTURES, RANGE_PICTURES
 from convert.pictures import for_calibration, take_evenly
 from convert.quantize import as_function, to_tflite
 from convert.ranges import METHODS, set_ranges
@@ -86,7 +86,7 @@ class Bench:
     def sixteen_by_eight(self) -> bytes:
         """Activations in 16 bits."""
         network = self.canonical.feature_map or self.canonical.features
-        function = as_function(network, self.canonical.size)
+        function = as_function(lambda pixels: network(pixels, training=False), self.canonical.size)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         kinds = tf.lite.OpsSet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,145 +12,133 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import click
 
 from convert.pictures import for_calibration
+from edge_app.cli.options import foreign_options
 from edge_app.imaging import find_pictures
+from edge_app.invocation import invocation
+from edge_app.preprocessing import choose
 from edge_app.runtime import native_messages_to
 
 FEWEST_PICTURES = 16
 FORMATS = ("int8", "float16", "float32", "dynamic")
+LOSS = 1
+"""Exit code where a float16 file was written because int8 loses too much."""
+
+EXAMPLES = """\b
+Examples:
+  {0} convert model.keras --calibration pictures --out model.tflite
+  {0} convert converted_keras.zip --calibration pictures --positive Mask --out mask.tflite
+  {0} convert model.h5 --calibration pictures --labels no,yes --positive yes --out yes.tflite
+""".format(invocation())
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python3 run.py convert model.keras --calibration pictures --out model.tflite",
-)
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--calibration",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
     multiple=True,
-    help="A folder of pictures of the kind that the model will meet; several times for several.",
+    help="Calibrate on the pictures in this folder, of the kind that the model will see; in "
+    "folders named like the labels they also tell the input range and the accuracy. Repeatable.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="FILE.tflite; for --format all, a folder.",
+    help="Write to FILE.tflite; with --format all, into a folder.",
 )
 @click.option(
     "--format",
-    "form",
-    type=click.Choice(["int8", "float16", "float32", "dynamic", "all"]),
+    "format",
+    type=click.Choice([*FORMATS, "all"]),
     default="int8",
     show_default=True,
+    help="Choose how weights are stored; int8 also computes in integers.",
 )
+@foreign_options
 @click.option(
-    "--explain",
-    is_flag=True,
-    help="Add an evidence map as a second output: how much each cell speaks for the label.",
+    "--explain/--no-explain",
+    default=None,
+    help="Add an evidence map as a second output: how much each cell speaks for the label.  "
+    "[default: where the model allows it]",
 )
-@click.option(
-    "--allow-loss", is_flag=True, help="Write an integer file that says something else, too."
-)
+@click.option("--allow-loss", is_flag=True, help="Write an int8 file that fails the parity check.")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the proof as FILE.json and FILE.md.",
+    help="Write the parity check as FILE.json and FILE.md.",
 )
 @click.option(
     "--pictures",
-    type=click.IntRange(16),
+    type=click.IntRange(FEWEST_PICTURES),
     default=200,
     show_default=True,
-    help="Calibrate on so many pictures, and compare on as many others.",
+    help="Calibrate on at most this many pictures, and compare on as many others.",
 )
 @click.option(
-    "--labels",
-    default="NotSmoking,Smoking",
-    show_default=True,
-    help="The two classes, in the order of the model's output.",
+    "--version", "model_version", default="1.0.0", show_default=True, help="Set its version."
 )
-@click.option(
-    "--input-range",
-    type=(float, float),
-    metavar="BLACK WHITE",
-    help="Values of a black and a white pixel that the model expects, where its preprocessing is "
-    "outside its graph.  [default: -1 1]",
-)
-@click.option("--version", "model_version", default="1.0.0", show_default=True)
 @click.option(
     "--log",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file for the converter's own messages.  [default: a temporary one]",
+    help="Write the converter's own messages to this file.",
 )
 def main(
     model: Path,
     calibration: tuple[Path, ...],
     out: Path,
-    form: str,
-    explain: bool,
+    format: str,
+    labels: tuple[str, ...] | None,
+    positive: str | None,
+    input_range: tuple[float, float] | None,
+    preprocess: str | None,
+    explain: bool | None,
     allow_loss: bool,
     report: Path | None,
     pictures: int,
-    labels: str,
-    input_range: tuple[float, float] | None,
     model_version: str,
     log: Path | None,
 ) -> None:
-    """Converts a Keras classifier of two classes (.keras, .h5) to .tflite files.
+    """Convert an image classifier to a .tflite file that describes itself.
 
-    A file says of itself what it is (labels, normalization, threshold), and the command proves on
-    real pictures how far it is from the Keras model. An integer file that gives more than 1 % of
-    them another label is not written.
+    MODEL is a .keras, .h5 or .hdf5 file of Keras 2 or 3, a SavedModel folder, a .tflite file, or
+    what Teachable Machine exports (ZIP or folder).
+
+    The parity check compares the file with the model on real pictures. Where int8 changes more
+    than 1 % of the labels, a float16 file is written instead and the exit code is 1.
     """
-    names = tuple(label.strip() for label in labels.split(","))
-    if len(names) != 2 or not all(names):
-        raise click.BadParameter(f"expected two labels, got {labels!r}", param_hint="--labels")
-    found = [path for folder in calibration for path in find_pictures(folder)]
-    paths = for_calibration(found)
-    if len(paths) < len(found):
-        click.echo(f"{len(found) - len(paths)} pictures for testing left out of the calibration")
-    if len(paths) < FEWEST_PICTURES:
-        raise click.BadParameter(
-            f"found {len(paths)} pictures, expected at least {FEWEST_PICTURES}",
-            param_hint="--calibration",
-        )
-    if form == "all":
-        if out.exists() and not out.is_dir():
-            raise click.BadParameter(f"{out} is no folder", param_hint="--out")
-        outputs = {name: out / f"{model.stem}_{name}.tflite" for name in FORMATS}
-    elif out.suffix != ".tflite":
-        raise click.BadParameter(f"{out} does not end in .tflite", param_hint="--out")
-    else:
-        outputs = {form: out}
-    for path in outputs.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        preprocessing = choose(input_range, preprocess)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    outputs = _outputs(model, out, format)
+    found_pictures = [path for folder in calibration for path in find_pictures(folder)]
+    paths = for_calibration(found_pictures)
+    if len(paths) < len(found_pictures):
+        click.echo(f"{len(found_pictures) - len(paths)} test pictures are not used")
 
     # What TensorFlow's native code writes to stderr alarms without a reason; it goes to a file.
     log_file = log or Path(tempfile.mkstemp(prefix="convert-", suffix=".log")[1])
+    failure: Exception | None = None
     with native_messages_to(log_file):
-        from convert.conversion import convert
-        from convert.loading import ConversionError, QuantizationError
-        from convert.proof import to_table, write_report
+        from convert.containers import opened
+        from convert.conversion import Options, convert
+        from convert.errors import ConversionError, QuantizationError
+        from convert.parity import to_table, write_report
+        from convert.rewrap import rewrap
 
+        options = Options(
+            labels, positive, preprocessing, model_version, pictures, explain, allow_loss
+        )
         try:
-            result = convert(
-                model,
-                paths,
-                outputs,
-                labels=names,
-                input_range=input_range,
-                version=model_version,
-                count=pictures,
-                explain=explain,
-                allow_loss=allow_loss,
-                say=click.echo,
-            )
+            with opened(model) as found:
+                if found.kind == "tflite":
+                    result = rewrap(found, paths, out, options, click.echo)
+                else:
+                    _check_pictures(paths)
+                    result = convert(found, paths, outputs, options, click.echo)
         except ConversionError as error:
             failure = error
-        else:
-            failure = None
     if isinstance(failure, QuantizationError):
         raise click.ClickException(f"{failure} (its messages: {log_file})")
     if log is None:
@@ -159,11 +148,38 @@ def main(
 
     for path in result.files.values():
         click.echo(f"Wrote {path}")
-    click.echo(f"P({result.label}) against that of the Keras model:\n\n{to_table(result.proofs)}")
-    if report:
-        data, text = write_report(report, model.name, result.proofs)
+    if result.parities:
+        table = to_table(result.parities)
+        click.echo(f"P({result.label}) against that of the original model:\n\n{table}")
+    if report and result.parities:
+        data, text = write_report(report, model.name, result.parities)
         click.echo(f"Wrote {data} and {text.name}.")
+    if result.loss:
+        click.echo(f"Warning: this is a float16 file, since {result.loss}", err=True)
+        sys.exit(LOSS)
+
+
+def _outputs(model: Path, out: Path, format: str) -> dict[str, Path]:
+    """The files to write, by format."""
+    if format == "all":
+        if out.exists() and not out.is_dir():
+            raise click.BadParameter(f"{out} is not a folder", param_hint="--out")
+        return {name: out / f"{model.stem}_{name}.tflite" for name in FORMATS}
+    if out.suffix != ".tflite":
+        raise click.BadParameter(f"{out} does not end in .tflite", param_hint="--out")
+    if out.exists() and out.samefile(model):
+        raise click.BadParameter(f"{out} is the model itself", param_hint="--out")
+    return {format: out}
+
+
+def _check_pictures(paths: list[Path]) -> None:
+    if len(paths) < FEWEST_PICTURES:
+        raise click.BadParameter(
+            f"found {len(paths)} pictures, expected at least {FEWEST_PICTURES} of the kind that "
+            "the model will see, best in one folder per label",
+            param_hint="--calibration",
+        )
 
 
 if __name__ == "__main__":
-    main(prog_name="python3 run.py convert")
+    main(prog_name=f"{invocation()} convert")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from convert.errors import ConversionError
 from convert.head import Head
-from convert.loading import ConversionError, last_dense
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,16 @@ def canonicalize(
     """Takes augmentation and preprocessing out of a model and gives it two scores.
 
     Args:
-        model: from `load_classifier`.
-        input_range: the values of a black and a white pixel that the model expects, for a model
-            without preprocessing in its graph; None for [-1, 1].
+        model: an image classifier with one sigmoid or two softmax outputs.
+        input_range: the values of a black and a white pixel that the model expects; None for a
+            model that prepares pixels 0..255 in its graph.
 
     Raises:
-        ConversionError: the preprocessing found is not linear and the same for all channels, or
-            it cannot be told whether there is any.
+        ConversionError: it is no such classifier, or nothing in its graph prepares pixels.
     """
+    dense = last_dense(model)
+    if dense is None or _outputs(model) not in (((1,), "sigmoid"), ((2,), "softmax")):
+        raise ConversionError("expected one sigmoid or two softmax outputs of a dense layer")
     findings = []
     original, model = model, _flattened(model)
     prefix = _prefix(model)
@@ -106,16 +108,10 @@ def canonicalize(
                 f"{', '.join(op.name for op in inside)}"
             )
     else:
-        first = _behind(model, prefix)
-        if input_range is None and not _takes_pixels(first):
-            raise ConversionError(
-                f"{first.name if first else 'what stands'} behind the input may change the pixels' "
-                "range; say with --input-range what values a black and a white pixel have"
-            )
-        low, high = input_range or (-1.0, 1.0)
-        why = "as you said" if input_range else "assumed, since its graph has no preprocessing"
+        if input_range is None:
+            raise ConversionError("nothing in its graph prepares pixels")
+        low, high = input_range
         dropped = augmentation
-        findings.append(f"preprocessing outside the graph: pixels in [{low:g}, {high:g}], {why}")
 
     clone = keras.models.clone_model(
         keras.Model(model.inputs[0], model.outputs[0]),
@@ -127,7 +123,6 @@ def canonicalize(
         ),
     )
     pixels = keras.Input(model.inputs[0].shape[1:], name="pixels")
-    dense = last_dense(model)
     # The layer is shared with the original model; its last node is the one in the clone.
     taken = dense._inbound_nodes[-1].input_tensors[0]
     averaged = _averaged(taken)
@@ -146,22 +141,26 @@ def canonicalize(
     )
 
 
-def check_same(canonical: CanonicalModel, pixels: np.ndarray, tolerance: float = 1e-4) -> float:
-    """Makes sure that the canonical model says what the original says.
+def last_dense(model: keras.Model) -> keras.layers.Dense | None:
+    """The dense layer at the end, whose activation may be a layer of its own."""
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    if not layers:
+        return None
+    *before, last = layers
+    if isinstance(last, keras.layers.Activation | keras.layers.Softmax) and before:
+        last = before[-1]
+        if getattr(getattr(last, "activation", None), "__name__", "") != "linear":
+            return None
+    return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
 
-    Returns:
-        The largest difference of P(Smoking) over the pictures ``uint8[n, size, size, 3]``.
 
-    Raises:
-        ConversionError: the difference is above the tolerance.
-    """
-    difference = float(np.abs(canonical.scores(pixels) - canonical.original_scores(pixels)).max())
-    if difference > tolerance:
-        raise ConversionError(
-            f"the model without its preprocessing differs from the original by {difference:.4f}; "
-            "this is a fault of the conversion, please report it with the model"
-        )
-    return difference
+def _outputs(model: keras.Model) -> tuple[tuple[int, ...], str]:
+    """Shape of the output and the name of its activation."""
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "none")
+    if isinstance(last, keras.layers.Softmax):
+        activation = "softmax"
+    return tuple(model.outputs[0].shape[1:]), activation
 
 
 def _prefix(model: keras.Model) -> list:
@@ -188,13 +187,6 @@ def _behind(model: keras.Model, prefix: list) -> object | None:
 def _output(op: object) -> keras.KerasTensor:
     """What an operation gives in the graph it was last put into: layers are shared by graphs."""
     return op._inbound_nodes[-1].output_tensors[0]
-
-
-def _takes_pixels(op: object | None) -> bool:
-    """Whether an operation is one that works on pixels rather than prepares them."""
-    layers = keras.layers
-    kinds = layers.Conv2D | layers.ZeroPadding2D | layers.BatchNormalization | keras.Model
-    return isinstance(op, kinds)
 
 
 def _is_random(op: object) -> bool:

@@ -1,4 +1,4 @@
-"""The whole conversion: load, simplify, quantize, correct, describe, prove."""
+"""The whole conversion: load, find out input and classes, quantize, describe, check."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convert.canonical import CanonicalModel, canonicalize, check_same
+from convert.classes import Classes, tell_classes
+from convert.containers import Found
+from convert.errors import ConversionError, QuantizationError
 from convert.head import append_head
-from convert.layers import correct_biases, layer_errors
-from convert.loading import ConversionError, load_classifier
+from convert.inputs import tell_input
+from convert.layers import layer_errors
+from convert.loading import Source, load_found
 from convert.metadata import add_metadata
-from convert.pictures import shows_label, take_evenly
-from convert.proof import MOST_DIFFERENCE, MOST_FLIPS, FileProof, Part, prove
-from convert.quantize import to_tflite
-from convert.ranges import set_ranges
-from convert.rounding import round_alike
+from convert.network import Network, as_raw, quantized, split
+from convert.parity import MOST_DIFFERENCE, MOST_FLIPS, FileParity, Part, check
+from convert.pictures import take_evenly
 from edge_app import PictureError
 from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file
 from edge_app.imaging import read_pixels
+from edge_app.preprocessing import Preprocessing
 
-LABELS = ("NotSmoking", "Smoking")
-RANGE_PICTURES = 48
-BIAS_PICTURES = 96
+LEAST_ACCURACY = 0.7
+"""A model that is right on fewer of the labelled pictures may be given the wrong input."""
 
 
 @dataclass(frozen=True)
@@ -39,172 +40,250 @@ class Conversion:
     Attributes:
         label: the label that is looked for.
         files: the files that were written, by format.
-        proofs: what was measured of each.
+        parities: what was measured of each.
+        loss: why a float16 file was written in place of an int8 one that loses too much; empty
+            where it was not.
     """
 
     label: str
     files: dict[str, Path]
-    proofs: tuple[FileProof, ...]
+    parities: tuple[FileParity, ...]
+    loss: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says of a model.
+
+    Attributes:
+        labels: in the order of the outputs; None for the model's own.
+        positive: the label that is looked for; None for the one that says smoking.
+        preprocessing: what the author does to pixels; None to find out.
+        version: of the model, for its metadata.
+        count: calibrate on so many pictures, and compare on as many others.
+        explain: whether to add an evidence map; None for wherever the head allows it.
+        allow_loss: whether to write an int8 file that is too far from the model.
+    """
+
+    labels: Sequence[str] | None = None
+    positive: str | None = None
+    preprocessing: Preprocessing | None = None
+    version: str = "1.0.0"
+    count: int = 200
+    explain: bool | None = None
+    allow_loss: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of which everything is known that a conversion needs.
+
+    Attributes:
+        source: the model.
+        classes: what its outputs are.
+        decision: which label is looked for, from which score on.
+        network: the model in two parts.
+        parts: pictures to calibrate on, and as many others.
+    """
+
+    source: Source
+    classes: Classes
+    decision: Decision
+    network: Network
+    parts: tuple[Part, Part]
 
 
 def convert(
-    model: Path,
+    found: Found,
     pictures: Sequence[Path],
     outputs: dict[str, Path],
-    *,
-    labels: tuple[str, str] = LABELS,
-    input_range: tuple[float, float] | None = None,
-    version: str = "1.0.0",
-    count: int = 200,
-    explain: bool = False,
-    allow_loss: bool = False,
+    options: Options,
     say: Callable[[str], None] = print,
 ) -> Conversion:
-    """Converts a Keras classifier of two classes to ``.tflite`` files and proves them.
+    """Converts an image classifier to ``.tflite`` files and compares them with it.
 
     Args:
-        model: a ``.keras`` or a legacy ``.h5`` file.
+        found: the model on the disk.
         pictures: of the kind that the model will meet; calibration takes evenly from their folders.
         outputs: the files to write, by format (`convert.quantize.FORMATS`). All of them appear
             whole, or none does.
-        labels: the two classes, in the order of the model's output.
-        input_range: values of a black and a white pixel that the model expects, where its
-            preprocessing is outside its graph; None for [-1, 1].
-        version: of the model, for its metadata.
-        count: calibrate on so many pictures, and compare on as many others.
-        explain: whether to add an evidence map as a second output.
-        allow_loss: whether to write an integer file that is too far from the Keras model.
+        options: what the user says of the model.
         say: takes a line for the user.
 
     Raises:
         ConversionError: the model is missing or of a kind that is not converted, or the integer
             file says something else than the model.
     """
-    loaded = load_classifier(model)
-    try:
-        canonical = canonicalize(loaded, input_range)
-    except ConversionError as error:
-        raise ConversionError(f"{model}: {error}") from error
-    for finding in canonical.findings:
-        say(f"  {finding}")
-    if explain and canonical.feature_map is None:
+    model = prepare(found, pictures, options, say)
+    explain = model.network.spatial if options.explain is None else options.explain
+    if explain and not model.network.spatial:
         raise ConversionError(
-            f"{model}: an evidence map needs global average pooling right before the last dense "
-            "layer, so that each cell's share of the score can be told; convert without --explain"
+            f"{found.given}: an evidence map needs global average pooling right before the last "
+            "dense layer, so that each cell's share of the score can be told; convert without "
+            "--explain"
         )
-    decision = _decision_for(model, labels)
-    parts = read_parts(canonical, pictures, count, labels, decision.label)
-    calibrating = parts[0].pixels
-    difference = check_same(canonical, parts[1].pixels[:32])
-    say(f"  the simplified graph says the same, to within {difference:.1e}")
-
-    proofs = []
-    question = f"{labels[0]} or {labels[1]}?"
-    if labels == LABELS:
-        question = "Is the person in this picture smoking?"
+    parities, loss = [], ""
     with contextlib.ExitStack() as files:
-        for form, out in outputs.items():
-            say(f"Converting to {form}...")
-            network = _network(canonical, form, calibrating)
+        for format, out in outputs.items():
+            say(f"Converting to {format}...")
             partial = files.enter_context(whole_file(out))
-
-            def write(note: str, form=form, network=network, partial=partial) -> None:
-                content = add_metadata(
-                    append_head(network, canonical.head, explain),
-                    name=canonical.original.name,
-                    version=version,
-                    description=f"{question} {form} version of {model.name}.{note}",
-                    labels=labels,
-                    mean=-canonical.low * 255 / (canonical.high - canonical.low),
-                    std=255 / (canonical.high - canonical.low),
-                    decision=decision,
-                    explain=explain,
-                )
-                partial.write_bytes(content)
-
-            write("")
-            proof = prove(form, partial, parts)
-            proofs.append(proof)
-            if form == "int8" and not proof.unseen.is_enough:
-                loss = _describe_loss(canonical, network, proof, calibrating)
-                if not allow_loss:
-                    raise ConversionError(f"{model}: {loss}")
-                say(f"  written all the same: {loss}")
-                write(f" Lossy: {proof.unseen.flips} of {proof.unseen.pictures} labels differ.")
-    return Conversion(decision.label, dict(outputs), tuple(proofs))
+            parity, loss_here = _write(model, format, partial, explain, options, say)
+            if loss_here and not options.allow_loss:
+                if len(outputs) > 1:
+                    raise ConversionError(f"{found.given}: {loss_here}")
+                say("Converting to float16 instead...")
+                loss = loss_here
+                parity, _ = _write(model, "float16", partial, explain, options, say)
+            parities.append(parity)
+    return Conversion(model.classes.positive, dict(outputs), tuple(parities), loss)
 
 
-def read_parts(
-    canonical: CanonicalModel,
+def prepare(
+    found: Found,
     pictures: Sequence[Path],
-    count: int,
-    labels: tuple[str, str],
-    wanted: str,
-) -> tuple[Part, Part]:
-    """Reads the pictures to calibrate on and as many others, and asks the Keras model.
-
-    Args:
-        canonical: the model.
-        pictures: to take evenly from; the same are taken on every run.
-        count: how many of each; at most half of the pictures.
-        labels: the two classes, in the order of the model's output.
-        wanted: the one that is looked for.
-    """
-    order = take_evenly(pictures, wanted)
-    count = min(count, len(order) // 2)
+    options: Options,
+    say: Callable[[str], None] = print,
+) -> Model:
+    """Loads a model and finds out all that a conversion needs; arguments as in `convert`."""
+    source = load_found(found)
+    for finding in source.findings:
+        say(f"  {finding}")
+    raw = as_raw(source)
+    decision = _read_decision(found)
+    classes, assumed = tell_classes(source, raw, options.labels, options.positive, decision)
+    order = take_evenly(pictures, classes.positive)
+    count = min(options.count, len(order) // 2)
+    halves = [
+        read_pictures(paths, source.size) for paths in (order[:count], order[count : 2 * count])
+    ]
+    labels = [[classes.label_of(path) for path in read] for read, _ in halves]
+    both = [*labels[0], *labels[1]]
+    every = np.concatenate([pixels for _, pixels in halves])
+    taken = tell_input(source, classes, options.preprocessing, every, both, say)
     parts = []
-    for paths in (order[:count], order[count : 2 * count]):
-        read, pixels = _read(paths, canonical.size)
-        scores = canonical.original_scores(pixels)  # of the second label
-        truth = tuple(shows_label(path, labels, wanted) for path in read)
-        parts.append(Part(pixels, 1 - scores if wanted == labels[0] else scores, truth))
-    return parts[0], parts[1]
+    for (_, pixels), known in zip(halves, labels, strict=True):
+        scores = classes.scores(source.predict(taken.preprocessing.apply(pixels)))
+        truth = tuple(None if label is None else label == classes.index for label in known)
+        parts.append(Part(pixels, scores, truth))
+    few = parts[1].pixels[:32], parts[1].keras_scores[:32]
+    network = split(source, classes, taken.preprocessing, taken.inside, raw, *few)
+    for finding in (*assumed, taken.finding, *network.findings):
+        say(f"  {finding}")
+    warning = accuracy_warning(source, classes, parts)
+    if warning:
+        say(f"Warning: {warning}")
+    decision = _decision_for(decision, classes)
+    return Model(source, classes, decision, network, (parts[0], parts[1]))
 
 
-def _network(canonical: CanonicalModel, form: str, calibrating: np.ndarray) -> bytes:
-    """All but the last dense layer, in a format; the integers' systematic errors corrected."""
-    if form != "int8":
-        return to_tflite(canonical, form)
-    ranging = calibrating[:RANGE_PICTURES]
-    original = to_tflite(canonical, "float32")
-    integer = to_tflite(canonical, form, ranging)
-    integer = set_ranges(integer, original, canonical.to_input(ranging))
-    integer = round_alike(integer, original)
-    return correct_biases(
-        integer, original, calibrating[:BIAS_PICTURES], canonical.low, canonical.high
+def _write(
+    model: Model,
+    format: str,
+    partial: Path,
+    explain: bool,
+    options: Options,
+    say: Callable[[str], None],
+) -> tuple[FileParity, str]:
+    """Writes a file; returns what was measured, and why an int8 file loses too much, or ""."""
+    try:
+        network = _made(model, format, say)
+    except QuantizationError as error:
+        if format != "int8":
+            raise QuantizationError(f"{model.source.path}: {error}") from error
+        say(f"  {error}; converting to float16 instead")
+        return _write(model, "float16", partial, explain, options, say)
+    content = append_head(network, model.network.head, explain)
+    partial.write_bytes(_described(model, content, format, explain, options.version))
+    parity = check(format, partial, model.parts)
+    if format != "int8" or parity.unseen.is_enough:
+        return parity, ""
+    loss = _describe_loss(model, network, parity)
+    if options.allow_loss:
+        say(f"  written nevertheless: {loss}")
+        note = f" Lossy: {parity.unseen.flips} of {parity.unseen.pictures} labels differ."
+        partial.write_bytes(_described(model, content, format, explain, options.version, note))
+    return parity, loss
+
+
+def _made(model: Model, format: str, say: Callable[[str], None]) -> bytes:
+    if format == "int8":
+        return quantized(model.network, model.parts[0].pixels, say)
+    return model.network.make(format, None)
+
+
+def _described(
+    model: Model, content: bytes, format: str, explain: bool, version: str, note: str = ""
+) -> bytes:
+    low, high = model.network.limits
+    pair, labels = model.classes.pair, model.classes.labels
+    question = f"{pair[0]} or {pair[1]}?"
+    if pair == ("NotSmoking", "Smoking"):
+        question = "Is the person in this picture smoking?"
+    return add_metadata(
+        content,
+        name=model.source.name,
+        version=version,
+        description=f"{question} {format} version of {model.source.path.name}.{note}",
+        labels=pair,
+        mean=-low * 255 / (high - low),
+        std=255 / (high - low),
+        decision=model.decision,
+        explain=explain,
+        classes=labels if len(labels) > 2 else (),
     )
 
 
-def _describe_loss(
-    canonical: CanonicalModel,
-    network: bytes,
-    proof: FileProof,
-    calibrating: np.ndarray,
-) -> str:
-    original = to_tflite(canonical, "float32")
-    errors = layer_errors(network, original, calibrating[:8], canonical.low, canonical.high)
-    worst = sorted(errors, key=lambda layer: -layer.error)[:5]
-    unseen = proof.unseen
+def _describe_loss(model: Model, network: bytes, parity: FileParity) -> str:
+    unseen, most = parity.unseen, ""
+    with contextlib.suppress(Exception):  # graphs that cannot be compared layer by layer
+        original = model.network.make("float32", None)
+        errors = layer_errors(network, original, model.parts[0].pixels[:8], *model.network.limits)
+        worst = sorted(errors, key=lambda layer: -layer.error)[:5]
+        most = " Most is lost in " + ", ".join(f"{e.name} ({e.error:.0%})" for e in worst) + "."
     return (
         f"the int8 file says something else: {unseen.flips} of {unseen.pictures} unseen pictures "
         f"get another label (at most {MOST_FLIPS:.0%} may), mean difference "
-        f"{unseen.mean_difference:.4f} (at most {MOST_DIFFERENCE:g}). Most is lost in "
-        + ", ".join(f"{layer.name} ({layer.error:.0%})" for layer in worst)
-        + ". Try calibration pictures that are more like those it will meet, of both classes "
-        "alike, or more of them; --format float16 loses next to nothing; --allow-loss writes "
-        "it all the same."
+        f"{unseen.mean_difference:.4f} (at most {MOST_DIFFERENCE:g}).{most} Try calibration "
+        "pictures that are more like those it will meet, of both classes alike, or more of them; "
+        "--format float16 loses next to nothing; --allow-loss writes the int8 file nevertheless."
     )
 
 
-def _decision_for(model: Path, labels: tuple[str, str]) -> Decision:
+def accuracy_warning(source: Source, classes: Classes, parts: Sequence[Part]) -> str:
+    """A warning where the model itself is wrong too often, or nothing."""
+    right, known = 0, 0
+    for part in parts:
+        for score, truth in zip(part.keras_scores, part.truth, strict=True):
+            known += truth is not None
+            right += truth is not None and (score >= 0.5) == truth
+    if known < 16 or right >= LEAST_ACCURACY * known:
+        return ""
+    return (
+        f"the {source.kind} model itself is right on {right / known:.0%} of {known} labelled "
+        f"pictures: is the input range right, and are the labels in the order of its outputs "
+        f"({', '.join(classes.labels)})?"
+    )
+
+
+def _decision_for(decision: Decision | None, classes: Classes) -> Decision:
     """The model's own decision, for the label as it is called now."""
-    decision = read_decision(str(model)) or Decision()
-    if decision.label in labels:
-        return decision
-    return dataclasses.replace(decision, label=labels[1])
+    if decision is None or (
+        decision.label in classes.labels and decision.label != classes.positive
+    ):
+        return Decision(label=classes.positive)  # a threshold for another label
+    return dataclasses.replace(decision, label=classes.positive)
 
 
-def _read(paths: Sequence[Path], size: int) -> tuple[list[Path], np.ndarray]:
+def _read_decision(found: Found) -> Decision | None:
+    if found.kind != "keras":
+        return None
+    try:
+        return read_decision(str(found.file))
+    except ValueError as error:
+        raise ConversionError(f"{found.given}: {error}") from None
+
+
+def read_pictures(paths: Sequence[Path], size: int) -> tuple[list[Path], np.ndarray]:
     """The pictures that can be read, and their pixels."""
     read, pixels = [], []
     bar = tqdm(paths, "Reading pictures", unit="picture", disable=None, file=sys.stdout)

@@ -62,7 +62,8 @@ def pack(file: tflite.ModelT, size: int = 1 << 16) -> bytes:
 
 def code_of(file: tflite.ModelT, operator: tflite.OperatorT) -> int:
     """What kind of operator it is, a `tflite.BuiltinOperator`."""
-    return file.operatorCodes[operator.opcodeIndex].builtinCode
+    code = file.operatorCodes[operator.opcodeIndex]
+    return max(code.builtinCode, code.deprecatedBuiltinCode)  # old files know the second alone
 
 
 def convolutions(file: tflite.ModelT) -> dict[bytes, Convolution]:
@@ -125,6 +126,30 @@ def with_outputs(model: bytes, names: Sequence[bytes]) -> bytes:
     graph.operators = graph.operators[: max(places[name] for name in names) + 1]
     file.signatureDefs = []
     return pack(file, len(model))
+
+
+def cut(file: tflite.ModelT, output: int) -> None:
+    """Makes a tensor the only output and drops the operators that it does not need."""
+    graph = file.subgraphs[0]
+    needed, kept = {output}, []
+    for operator in reversed(graph.operators):
+        if needed & {int(number) for number in operator.outputs}:
+            kept.append(operator)
+            needed |= {int(number) for number in operator.inputs if number >= 0}
+    graph.operators = kept[::-1]
+    graph.outputs = [output]
+    file.signatureDefs = []
+    used = needed | {int(number) for number in graph.inputs}
+    used |= {int(number) for operator in kept for number in operator.outputs}
+    order = sorted(used)
+    renumbered = {old: new for new, old in enumerate(order)} | {-1: -1}
+    graph.tensors = [graph.tensors[number] for number in order]
+    for operator in kept:
+        operator.inputs = [renumbered[int(number)] for number in operator.inputs]
+        operator.outputs = [renumbered[int(number)] for number in operator.outputs]
+    graph.inputs = [renumbered[int(number)] for number in graph.inputs]
+    graph.outputs = [renumbered[int(number)] for number in graph.outputs]
+    drop_unused_buffers(file)
 
 
 def alone(file: tflite.ModelT, operator: tflite.OperatorT, inputs: Sequence[int]) -> bytes:

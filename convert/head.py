@@ -10,32 +10,85 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as tflite
 
-from convert.graph import pack
+from convert.builder import GraphBuilder
 
 
 @dataclass(frozen=True)
 class Head:
-    """A dense layer with softmax.
+    """The end of a classifier: a dense layer, its activation, and two scores of its classes.
 
     Attributes:
-        kernel: ``float32[features, 2]``
-        bias: ``float32[2]``
+        kernel: ``float32[features, classes]``
+        bias: ``float32[classes]``
+        activation: ``softmax``, ``sigmoid``, or ``none`` where the values are scores already.
+        positive: place of the class that is looked for.
+        mix: of the classes' scores into those of the file, ``float32[classes, 2]``, and what is
+            added to them, ``float32[2]``; None where the classes' scores are those of the file.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
+    activation: str = "softmax"
+    positive: int = 1
+    mix: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
-    def from_dense(cls, kernel: np.ndarray, bias: np.ndarray) -> Head:
+    def from_dense(cls, kernel: np.ndarray, bias: np.ndarray, positive: int = 1) -> Head:
         """From the weights of a dense layer with one sigmoid or two softmax outputs.
 
         A sigmoid of z is the second score of softmax([-z / 2, z / 2]).
         """
         if kernel.shape[1] == 1:
             kernel, bias = np.hstack([-kernel, kernel]) / 2, np.hstack([-bias, bias]) / 2
-        return cls(kernel.astype(np.float32), bias.astype(np.float32))
+        return cls(kernel.astype(np.float32), bias.astype(np.float32), positive=positive)
+
+    @classmethod
+    def of_classes(
+        cls, kernel: np.ndarray, bias: np.ndarray, activation: str, positive: int
+    ) -> Head:
+        """From the weights of a dense layer with any number of outputs.
+
+        Args:
+            kernel: ``float[features, classes]``
+            bias: ``float[classes]``
+            activation: of the layer, as above. One output is P(the second of two classes).
+            positive: place of the class that is looked for.
+        """
+        classes = kernel.shape[1]
+        if activation != "none" and (classes == 1 or (classes == 2 and activation == "softmax")):
+            return cls.from_dense(kernel, bias, positive)
+        mix, added = np.zeros((classes, 2), np.float32), np.zeros(2, np.float32)
+        # The file's labels are two in their order, or of more the rest and the positive one.
+        share, place = (0, 1) if classes == 1 else (positive, positive if classes == 2 else 1)
+        mix[share, place], mix[share, 1 - place] = 1, -1
+        added[1 - place] = 1
+        kernel, bias = kernel.astype(np.float32), bias.astype(np.float32)
+        return cls(kernel, bias, activation, positive, (mix, added))
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """The scores of the file, ``float[n, 2]``, from ``float[n, features]``."""
+        values = features.astype(np.float64) @ self.kernel + self.bias
+        if self.activation == "softmax":
+            values = np.exp(values - values.max(1, keepdims=True))
+            values /= values.sum(1, keepdims=True)
+        elif self.activation == "sigmoid":
+            values = 1 / (1 + np.exp(-values))
+        return values if self.mix is None else values @ self.mix[0] + self.mix[1]
+
+    @property
+    def place(self) -> int:
+        """Of the positive score among the two of the file."""
+        return self.positive if len(self.bias) <= 2 else 1
+
+    @property
+    def evidence(self) -> np.ndarray:
+        """What each feature says for the positive class against the others, ``[features, 1]``."""
+        own = self.kernel[:, self.positive : self.positive + 1]
+        others = np.delete(self.kernel, self.positive, axis=1)
+        if self.activation == "sigmoid":
+            return own
+        return own - (others if others.shape[1] == 1 else others.mean(1, keepdims=True))
 
 
 def append_head(model: bytes, head: Head, explain: bool = False) -> bytes:
@@ -55,110 +108,30 @@ def append_head(model: bytes, head: Head, explain: bool = False) -> bytes:
         The bytes of a ``.tflite`` file with the output ``scores`` ``float32[1, 2]``, and with
         ``explain`` a second one, ``evidence`` ``float32[1, rows, columns]``.
     """
-    graph = _Graph(model)
+    graph = GraphBuilder(model)
     features = graph.outputs[0]
     if len(graph.shape(features)) == 2:
         logits = graph.fully_connected(features, head.kernel, head.bias, name="head/logits")
-        return graph.finish([graph.softmax(logits, "scores")])
+        return graph.finish([_scores(graph, head, logits)])
     _, rows, columns, _ = graph.shape(features)
     cells = graph.fully_connected(features, head.kernel, name="head/cells", rows=rows * columns)
     logits = graph.add(graph.mean_of_rows(cells, "head/mean"), head.bias, "head/logits")
-    outputs = [graph.softmax(logits, "scores")]
+    outputs = [_scores(graph, head, logits)]
     if explain:
-        for_second = head.kernel[:, 1:] - head.kernel[:, :1]
         evidence = graph.fully_connected(
-            features, for_second, name="head/evidence", rows=rows * columns
+            features, head.evidence, name="head/evidence", rows=rows * columns
         )
         outputs.append(graph.reshape(evidence, [1, rows, columns], "evidence"))
     return graph.finish(outputs)
 
 
-class _Graph:
-    """A ``.tflite`` file that grows: each method adds an operator and returns its output."""
-
-    def __init__(self, model: bytes):
-        self._file = tflite.ModelT.InitFromPackedBuf(model, 0)
-        self._graph = self._file.subgraphs[0]
-        self._length = len(model)
-        self.outputs = list(self._graph.outputs)
-
-    def shape(self, tensor: int) -> list[int]:
-        return [int(n) for n in self._graph.tensors[tensor].shape]
-
-    def fully_connected(
-        self,
-        features: int,
-        kernel: np.ndarray,
-        bias: np.ndarray | None = None,
-        *,
-        name: str,
-        rows: int = 1,
-    ) -> int:
-        inputs = [features, self._constant(f"{name}/kernel", kernel.T.astype("<f4"))]
-        # An optional input that is not there has the number -1.
-        inputs.append(-1 if bias is None else self._constant(f"{name}/bias", bias.astype("<f4")))
-        return self._operator(
-            "FULLY_CONNECTED",
-            inputs,
-            [rows, kernel.shape[1]],
-            name,
-            tflite.FullyConnectedOptionsT(),
-        )
-
-    def mean_of_rows(self, tensor: int, name: str) -> int:
-        axis = self._constant(f"{name}/axis", np.array([0], "<i4"))
-        options = tflite.ReducerOptionsT()
-        options.keepDims = True
-        return self._operator("MEAN", [tensor, axis], [1, self.shape(tensor)[1]], name, options)
-
-    def add(self, tensor: int, values: np.ndarray, name: str) -> int:
-        inputs = [tensor, self._constant(f"{name}/values", values[None].astype("<f4"))]
-        return self._operator("ADD", inputs, self.shape(tensor), name, tflite.AddOptionsT())
-
-    def reshape(self, tensor: int, shape: list[int], name: str) -> int:
-        options = tflite.ReshapeOptionsT()
-        options.newShape = shape
-        inputs = [tensor, self._constant(f"{name}/shape", np.array(shape, "<i4"))]
-        return self._operator("RESHAPE", inputs, shape, name, options)
-
-    def softmax(self, tensor: int, name: str) -> int:
-        options = tflite.SoftmaxOptionsT()
-        options.beta = 1.0
-        return self._operator("SOFTMAX", [tensor], self.shape(tensor), name, options)
-
-    def finish(self, outputs: list[int]) -> bytes:
-        """The bytes of the file with these outputs."""
-        self._graph.outputs = outputs
-        self._file.signatureDefs = []  # of the outputs there were
-        return pack(self._file, self._length)
-
-    def _constant(self, name: str, values: np.ndarray) -> int:
-        kind = tflite.TensorType.INT32 if values.dtype.kind == "i" else tflite.TensorType.FLOAT32
-        buffer = tflite.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self._file.buffers.append(buffer)
-        return self._tensor(name, list(values.shape), kind, len(self._file.buffers) - 1)
-
-    def _tensor(self, name: str, shape: list[int], kind: int, buffer: int = 0) -> int:
-        tensor = tflite.TensorT()
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, kind, buffer
-        self._graph.tensors.append(tensor)
-        return len(self._graph.tensors) - 1
-
-    def _operator(
-        self, code: str, inputs: list[int], shape: list[int], name: str, options: object
-    ) -> int:
-        operator_code = tflite.OperatorCodeT()
-        operator_code.builtinCode = getattr(tflite.BuiltinOperator, code)
-        operator_code.deprecatedBuiltinCode = operator_code.builtinCode
-        operator_code.version = 1
-        self._file.operatorCodes.append(operator_code)
-        operator = tflite.OperatorT()
-        operator.opcodeIndex = len(self._file.operatorCodes) - 1
-        operator.inputs = inputs
-        operator.outputs = [self._tensor(name, shape, tflite.TensorType.FLOAT32)]
-        kind = type(options).__name__.removesuffix("T")
-        operator.builtinOptionsType = getattr(tflite.BuiltinOptions, kind)
-        operator.builtinOptions = options
-        self._graph.operators.append(operator)
-        return operator.outputs[0]
+def _scores(graph: GraphBuilder, head: Head, logits: int) -> int:
+    name = "scores" if head.mix is None else "head/classes"
+    values = logits
+    if head.activation == "softmax":
+        values = graph.softmax(logits, name)
+    elif head.activation == "sigmoid":
+        values = graph.sigmoid(logits, name)
+    if head.mix is None:
+        return values
+    return graph.fully_connected(values, *head.mix, name="scores")

@@ -1,134 +1,302 @@
-"""Loads other people's Keras models, and says in one line why it does not."""
+"""Loads other people's models, and says in one line why it does not."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
+import numpy as np
+import tensorflow as tf
 
-_KERAS_CLASSES = {*dir(keras.layers), "Functional", "Model", "Sequential"}
+from convert.containers import Found, opened
+from convert.errors import ConversionError, QuantizationError, first_line
+from convert.trust import operations_that_reach_out, own_code
+
+__all__ = ["ConversionError", "QuantizationError", "Source", "load", "load_classifier"]
+
+_HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+_BATCH = 32
 
 
-class ConversionError(ValueError):
-    """A model that cannot be converted; the message names what was expected and what was found."""
+@dataclass(frozen=True)
+class Source:
+    """An image classifier as its author saved it.
+
+    Attributes:
+        path: the path that the user gave.
+        kind: ``Keras 3``, ``Keras 2``, ``SavedModel`` or ``TFLite``.
+        name: the model's own name.
+        size: side of the input in pixels.
+        outputs: how many there are.
+        call: TensorFlow's ``float32[n, size, size, 3]``, prepared as the author does, to outputs.
+        model: the Keras model, for Keras 3 alone.
+        labels: from a ``labels.txt`` beside it; none without one.
+        from_teachable_machine: whether Teachable Machine exported it.
+        findings: what was done to load it, one line each.
+    """
+
+    path: Path
+    kind: str
+    name: str
+    size: int
+    outputs: int
+    call: Callable[[Any], Any]
+    model: keras.Model | None = None
+    labels: tuple[str, ...] = ()
+    from_teachable_machine: bool = False
+    findings: tuple[str, ...] = ()
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        """What the model answers.
+
+        Args:
+            values: ``float32[n, size, size, 3]``, prepared as the author does.
+
+        Returns:
+            ``float32[n, outputs]``
+        """
+        if self.model is not None:
+            return self.model.predict(values, verbose=0, batch_size=_BATCH)
+        parts = range(0, len(values), _BATCH)
+        return np.concatenate([np.asarray(self.call(values[i : i + _BATCH])) for i in parts])
 
 
-class QuantizationError(ConversionError):
-    """TensorFlow's converter gave up; its own messages say more."""
-
-
-def load_classifier(path: Path) -> keras.Model:
-    """Loads a Keras model and makes sure that it is an image classifier of two classes.
+def load(path: Path) -> Source:
+    """Loads an image classifier of Keras 2, Keras 3, or a SavedModel.
 
     Nothing of the file is run: a model with code of its own is refused.
 
     Args:
-        path: a ``.keras`` or a legacy ``.h5`` file.
+        path: a ``.keras``, ``.h5`` or ``.hdf5`` file, the folder of a SavedModel, or a folder or
+            ZIP archive as Teachable Machine exports it.
 
     Raises:
-        ConversionError: it is missing, no Keras model, would run code of its own, or is something
-            else than an image classifier of two classes.
+        ConversionError: it is missing, no such model, would run code of its own, or is something
+            else than an image classifier.
     """
-    if not path.is_file():
-        raise ConversionError(f"{path}: there is no such file")
-    config = _read_config(path)
-    own = sorted(set(_own_code(config)))
+    with opened(path) as found:
+        return load_found(found)
+
+
+def load_classifier(path: Path) -> keras.Model:
+    """The Keras 3 model in a file; arguments and errors as in `load`."""
+    source = load(path)
+    if source.model is None:
+        raise ConversionError(f"{path}: expected a model of Keras 3, found one of {source.kind}")
+    return source.model
+
+
+def load_found(found: Found) -> Source:
+    """Loads a model that `convert.containers.opened` found; errors as in `load`."""
+    if found.kind == "tflite":
+        raise ConversionError(f"{found.given}: expected a model of Keras, found a .tflite file")
+    if found.kind == "saved_model":
+        return _load_saved_model(found)
+    config, version = _read_config(found)
+    own = sorted(set(own_code(config)))
     if own:
         raise ConversionError(
-            f"{path}: would run code of its own ({', '.join(own)}), which is refused; "
-            "build the model of layers that come with Keras, such as Rescaling in place of a Lambda"
+            f"{found.given}: would run code of its own ({', '.join(own)}), which is refused; "
+            "build the model of layers that come with Keras, such as Rescaling in place of a "
+            "Lambda, and load the weights into it"
         )
+    half = _to_float32(config)
+    # Keras 2 reads what Keras 2 wrote; where no version is named, the newer one is tried first.
+    order = ["Keras 2"] if version.startswith(("1.", "2.")) else ["Keras 3"]
+    if not version:
+        order.append("Keras 2")
+    reasons = []
+    with _readable(found, config if half else None) as file:
+        for kind in order:
+            try:
+                model = _load_keras(kind, file)
+            except ImportError as error:
+                raise ConversionError(
+                    f"{found.given}: was saved by Keras 2; to load it: pip install tf_keras "
+                    f"({error})"
+                ) from None
+            except Exception as error:  # Keras raises whatever its readers and layers raise.
+                reasons.append(f"{kind}: {first_line(error)}")
+                continue
+            return _from_keras(found, kind, model, half)
+    raise ConversionError(f"{found.given}: cannot be loaded ({'; '.join(reasons)})")
+
+
+def _load_keras(kind: str, file: Path) -> Any:
+    if kind == "Keras 3":
+        return keras.models.load_model(file, compile=False, safe_mode=True)
+    import tf_keras
+
+    return tf_keras.models.load_model(file, compile=False, safe_mode=True)
+
+
+def _read_config(found: Found) -> tuple[dict, str]:
+    """The description of the model and the version of Keras, without building anything."""
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its readers and layers raise.
-        raise ConversionError(f"{path}: cannot be loaded ({_first_line(error)})") from error
-    _check_kind(path, model)
-    return model
-
-
-def last_dense(model: keras.Model) -> keras.layers.Dense | None:
-    """The dense layer at the end, whose activation may be a layer of its own."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    if not layers:
-        return None
-    *before, last = layers
-    if isinstance(last, keras.layers.Activation | keras.layers.Softmax) and before:
-        last = before[-1]
-        if getattr(getattr(last, "activation", None), "__name__", "") != "linear":
-            return None
-    return last if isinstance(last, keras.layers.Dense) and last.use_bias else None
-
-
-def _read_config(path: Path) -> dict:
-    """The description of the model, without building anything."""
-    try:
-        if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as members:
-                return json.loads(members.read("config.json"))
-        with h5py.File(path) as file:
-            return json.loads(file.attrs["model_config"])
-    except zipfile.BadZipFile:
-        reason = "is no .keras file (a ZIP archive); it may be truncated"
+        if found.kind == "keras":
+            with zipfile.ZipFile(found.file) as members:
+                config = json.loads(members.read("config.json"))
+                named = "metadata.json" in members.namelist()
+                described = json.loads(members.read("metadata.json")) if named else {}
+                return config, str(described.get("keras_version", ""))
+        with h5py.File(found.file) as file:
+            version = file.attrs.get("keras_version", "")
+            text = version.decode() if isinstance(version, bytes) else str(version)
+            return json.loads(file.attrs["model_config"]), text
     except KeyError:
-        reason = "holds no Keras model, or its weights alone; save it with model.save()"
-    except (OSError, ValueError) as error:
-        reason = f"is no .keras or .h5 file, or is damaged ({_first_line(error)})"
-    raise ConversionError(f"{path}: {reason}")
+        reason = (
+            "holds weights alone, without the model; save it with model.save(), not "
+            "model.save_weights()"
+        )
+    except (OSError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile) as error:
+        reason = f"is damaged or truncated ({first_line(error)})"
+    raise ConversionError(f"{found.given}: {reason}")
 
 
-def _own_code(config: object) -> Iterator[str]:
-    """Names of the layers and functions in a description that do not come with Keras."""
+def _to_float32(config: object) -> bool:
+    """Makes a description with half precision one of float32; says whether it was one."""
+    changed = False
     if isinstance(config, list):
         for part in config:
-            yield from _own_code(part)
+            changed |= _to_float32(part)
     elif isinstance(config, dict):
-        name, module = config.get("class_name"), config.get("module")
-        if name in ("Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__"):
-            yield f"{name} {(config.get('config') or {}).get('name', '')}".strip()
-            return
-        # Files of Keras 3 name the module of everything, or null for what is not Keras's; older
-        # ones name none.
-        foreign = isinstance(module, str) and not module.startswith(("keras", "builtins"))
-        registered = "module" in config and module is None and config.get("registered_name")
-        if name and (foreign or registered):
-            yield str(name)
-        for part in config.get("layers") or []:
-            kind = part.get("class_name") if isinstance(part, dict) else None
-            if kind and not module and kind not in _KERAS_CLASSES and "module" not in part:
-                yield str(kind)
+        if config.get("dtype") in _HALF:
+            config["dtype"], changed = "float32", True
+        inner = config.get("config")
+        policy = str(config.get("class_name", "")).endswith("Policy") and isinstance(inner, dict)
+        if policy and inner.get("name") in _HALF:
+            inner["name"], changed = "float32", True
         for part in config.values():
-            yield from _own_code(part)
+            changed |= _to_float32(part)
+    return changed
 
 
-def _check_kind(path: Path, model: keras.Model) -> None:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+@contextlib.contextmanager
+def _readable(found: Found, config: dict | None) -> Iterator[Path]:
+    """The file under an ending that Keras takes it by, with another description if one is given."""
+    endings = (".keras",) if found.kind == "keras" else (".h5", ".hdf5")
+    if config is None and found.file.suffix in endings:
+        yield found.file
+        return
+    with tempfile.TemporaryDirectory(prefix="convert-") as folder:
+        copy = Path(folder, found.file.stem + endings[0])
+        if config is None or found.kind == "hdf5":
+            shutil.copyfile(found.file, copy)
+        if config is not None and found.kind == "hdf5":
+            with h5py.File(copy, "r+") as file:
+                file.attrs["model_config"] = json.dumps(config)
+        elif config is not None:
+            with zipfile.ZipFile(found.file) as old, zipfile.ZipFile(copy, "w") as new:
+                for name in old.namelist():
+                    changed = name == "config.json"
+                    new.writestr(name, json.dumps(config) if changed else old.read(name))
+        yield copy
+
+
+def _from_keras(found: Found, kind: str, model: Any, half: bool) -> Source:
+    findings = ["saved by Keras 2, loaded with tf_keras"] if kind == "Keras 2" else []
+    if half:
+        findings.append("mixed precision: computed in float32 throughout")
+    try:
+        inputs, outputs = list(model.inputs), list(model.outputs)
+    except (AttributeError, TypeError, ValueError):
         raise ConversionError(
-            f"{path}: expected one input and one output, "
-            f"found {len(model.inputs)} and {len(model.outputs)}"
-        )
-    shape = model.inputs[0].shape
-    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
-        raise ConversionError(f"{path}: expected an input [size, size, 3], found {shape[1:]}")
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "none")
-    if isinstance(last, keras.layers.Softmax):
-        activation = "softmax"
-    classes = model.outputs[0].shape[1:]
-    if (classes, activation) not in (((1,), "sigmoid"), ((2,), "softmax")):
+            f"{found.given}: does not say the size of its input; call it on one picture before "
+            "model.save(), or begin with keras.Input((224, 224, 3))"
+        ) from None
+    if len(inputs) != 1 or len(outputs) != 1:
         raise ConversionError(
-            f"{path}: expected one sigmoid output or two softmax outputs, "
-            f"found an output {tuple(classes)} with activation {activation}"
+            f"{found.given}: expected one input and one output, "
+            f"found {len(inputs)} and {len(outputs)}"
         )
-    if last_dense(model) is None:
-        raise ConversionError(
-            f"{path}: expected a dense layer with a bias at the end, found "
-            f"{type(last).__name__} {last.name}"
-        )
+    size = _size_of(found, inputs[0].shape)
+    classes = _classes_of(found, outputs[0].shape)
+    return Source(
+        path=found.given,
+        kind=kind,
+        name=model.name,
+        size=size,
+        outputs=classes,
+        call=lambda values: model(values, training=False),
+        model=model if kind == "Keras 3" else None,
+        labels=found.labels,
+        from_teachable_machine=found.from_teachable_machine,
+        findings=tuple(findings),
+    )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _load_saved_model(found: Found) -> Source:
+    try:
+        reaching = operations_that_reach_out(found.file)
+        if reaching:
+            raise ConversionError(
+                f"{found.given}: uses files or Python ({', '.join(reaching)}), which is refused; "
+                "save the model alone, without the code around it"
+            )
+        saved = tf.saved_model.load(str(found.file))
+        signatures = dict(saved.signatures)
+    except ConversionError:
+        raise
+    except Exception as error:  # TensorFlow raises whatever its readers raise.
+        raise ConversionError(
+            f"{found.given}: is no SavedModel that can be loaded ({first_line(error)})"
+        ) from None
+    function = signatures.get("serving_default") or next(iter(signatures.values()), None)
+    if function is None:
+        raise ConversionError(
+            f"{found.given}: has no signature to call; save it with model.export() or model.save()"
+        )
+    named, made = function.structured_input_signature[1], function.structured_outputs
+    if len(named) != 1 or len(made) != 1:
+        raise ConversionError(
+            f"{found.given}: expected one input and one output, found {len(named)} and {len(made)}"
+        )
+    ((key, spec),), (output,) = named.items(), made
+    size = _size_of(found, spec.shape)
+    classes = _classes_of(found, made[output].shape)
+
+    def call(values: Any) -> Any:
+        _ = saved  # which owns the variables
+        return function(**{key: tf.cast(values, spec.dtype)})[output]
+
+    return Source(
+        path=found.given,
+        kind="SavedModel",
+        name=found.given.stem,
+        size=size,
+        outputs=classes,
+        call=call,
+        labels=found.labels,
+        from_teachable_machine=found.from_teachable_machine,
+    )
+
+
+def _size_of(found: Found, shape: Any) -> int:
+    given = [None if n is None else int(n) for n in shape]
+    if len(given) != 4 or given[1] is None or given[1] != given[2] or given[3] != 3:
+        advice = ""
+        if len(given) == 4 and given[3] == 3 and given[1] is None:
+            advice = "; build it on keras.Input((224, 224, 3)), with the size it was trained on"
+        raise ConversionError(
+            f"{found.given}: expected an input [size, size, 3], found {given[1:]}{advice}"
+        )
+    return given[1]
+
+
+def _classes_of(found: Found, shape: Any) -> int:
+    given = [None if n is None else int(n) for n in shape]
+    if len(given) != 2 or not given[1]:
+        raise ConversionError(
+            f"{found.given}: expected an output [classes], found {given[1:]}; only "
+            "image classifiers are converted"
+        )
+    return given[1]

@@ -2,7 +2,7 @@
 
 The layout is the published one that MediaPipe, ML Kit and others read: a flatbuffer with the
 description inside the model, and the label file appended as a ZIP archive. `edge_app.metadata`
-is its reader.
+reads it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Sequence
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as tflite
 from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
 
@@ -20,6 +21,7 @@ from edge_app.decision import MEMBER, Decision
 from edge_app.metadata import METADATA_BUFFER, TENSOR_AXIS_LABELS
 
 LABEL_FILE = "labels.txt"
+CLASSES_FILE = "original_labels.txt"
 
 
 def add_metadata(
@@ -29,10 +31,11 @@ def add_metadata(
     version: str,
     description: str,
     labels: Sequence[str],
-    mean: float,
-    std: float,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
     decision: Decision,
     explain: bool = False,
+    classes: Sequence[str] = (),
 ) -> bytes:
     """Returns the model with metadata, label file and decision inside.
 
@@ -46,8 +49,11 @@ def add_metadata(
         std: what the difference is divided by.
         decision: which label is looked for, and its threshold.
         explain: whether the model has an evidence map as its second output.
+        classes: the original model's labels, where it has more than two.
     """
-    metadata = _build_metadata(name, version, description, mean, std, explain)
+    place = ("first", "second")[labels.index(decision.label)]
+    means, stds = ([float(n) for n in np.atleast_1d(values)] for values in (mean, std))
+    metadata = _build_metadata(name, version, description, means, stds, explain and place)
     described = _embed(model, metadata)
     archive = io.BytesIO(described)
     with zipfile.ZipFile(archive, "a") as members:
@@ -55,11 +61,19 @@ def add_metadata(
         # A ZipInfo carries no time of writing, so that the same conversion gives the same bytes.
         members.writestr(zipfile.ZipInfo(LABEL_FILE), "".join(f"{label}\n" for label in labels))
         members.writestr(zipfile.ZipInfo(MEMBER), decision.to_json())
+        if classes:
+            text = "".join(f"{label}\n" for label in classes)
+            members.writestr(zipfile.ZipInfo(CLASSES_FILE), text)
     return archive.getvalue()
 
 
 def _build_metadata(
-    name: str, version: str, description: str, mean: float, std: float, explain: bool
+    name: str,
+    version: str,
+    description: str,
+    mean: list[float],
+    std: list[float],
+    explain: str | bool,
 ) -> bytes:
     pixels = schema.TensorMetadataT()
     pixels.name = "image"
@@ -71,8 +85,8 @@ def _build_metadata(
     normalization = schema.ProcessUnitT()
     normalization.optionsType = schema.ProcessUnitOptions.NormalizationOptions
     normalization.options = schema.NormalizationOptionsT()
-    normalization.options.mean = [mean]
-    normalization.options.std = [std]
+    normalization.options.mean = mean
+    normalization.options.std = std
     pixels.processUnits = [normalization]
 
     label_file = schema.AssociatedFileT()
@@ -94,7 +108,7 @@ def _build_metadata(
         evidence = schema.TensorMetadataT()
         evidence.name = "evidence"
         evidence.description = (
-            "how much each cell of the picture speaks for the second label, in logits; "
+            f"how much each cell of the picture speaks for the {explain} label, in logits; "
             "the mean plus the bias of the model is the logit of its score"
         )
         evidence.content = schema.ContentT()

@@ -24,13 +24,6 @@ def for_calibration(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if testing.isdisjoint(path.parents)]
 
 
-def shows_label(path: Path, labels: Sequence[str], wanted: str) -> bool | None:
-    """Whether a picture's folder has the name of the wanted label; None where it has none."""
-    names = {label.lower(): label for label in labels}
-    label = names.get(path.parent.name.lower())
-    return None if label is None else label == wanted
-
-
 def take_evenly(paths: Sequence[Path], wanted: str = "") -> list[Path]:
     """Puts pictures in an order of which every stretch is drawn evenly from all folders.
 

@@ -1,15 +1,15 @@
-"""Keras to TFLite, in any of the formats, without the last dense layer."""
+"""Networks to TFLite in any of the formats, by TensorFlow's converter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from convert.canonical import CanonicalModel
-from convert.loading import ConversionError, QuantizationError
+from convert.errors import QuantizationError, first_line
 
 FORMATS = ("int8", "float16", "float32", "dynamic")
 """What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""
@@ -17,14 +17,14 @@ FORMATS = ("int8", "float16", "float32", "dynamic")
 
 def to_tflite(
     canonical: CanonicalModel,
-    form: str,
+    format: str,
     calibration: np.ndarray | None = None,
 ) -> bytes:
     """Converts all but the last dense layer, and the pooling before it where there is one.
 
     Args:
         canonical: the model.
-        form: one of `FORMATS`.
+        format: one of `FORMATS`.
         calibration: pictures ``uint8[n, size, size, 3]`` that the ranges of the activations are
             read off; for int8 only.
 
@@ -34,56 +34,87 @@ def to_tflite(
         output is float32, ``[1, features]`` or ``[1, rows, columns, features]``.
 
     Raises:
-        ConversionError: an operation has no integer version, or the input did not get the
+        QuantizationError: an operation has no integer version, or the input did not get the
             quantization that it has to have.
     """
     network = canonical.feature_map or canonical.features
-    # Without a trackable object, the converter freezes the variables of the function into
-    # constants; with the Keras 3 model it leaves them as variables that nothing initializes.
-    function = as_function(network, canonical.size)
+    function = as_function(lambda pixels: network(pixels, training=False), canonical.size)
+    limits = (canonical.low, canonical.high)
+    return convert_function(function, format, limits, calibration)
+
+
+def as_function(network: Callable[[Any], Any], size: int) -> Any:
+    """The network in use as a function for TensorFlow's converter, of one picture in float32.
+
+    Without a trackable object, the converter freezes the variables of the function into
+    constants; with the Keras 3 model it leaves them as variables that nothing initializes.
+    """
+    spec = tf.TensorSpec([1, size, size, 3], tf.float32, name="pixels")
+    return tf.function(lambda pixels: network(pixels)).get_concrete_function(spec)
+
+
+def convert_function(
+    function: Any,
+    format: str,
+    limits: tuple[float, float],
+    calibration: np.ndarray | None = None,
+    integers_only: bool = True,
+) -> bytes:
+    """Converts a function; arguments, result and errors as in `to_tflite`.
+
+    Args:
+        function: from `as_function`.
+        format: one of `FORMATS`.
+        limits: the values of a black and a white pixel.
+        calibration: pictures ``uint8[n, size, size, 3]``, for int8.
+        integers_only: whether to refuse int8 where an operation has only a float version.
+    """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-    if form != "float32":
+    if format != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if form == "float16":
+    if format == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if form == "int8":
-        converter.representative_dataset = lambda: _samples(canonical, calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if format == "int8":
+        if calibration is None:
+            raise ValueError("expected pictures to calibrate int8 on")
+        converter.representative_dataset = lambda: _samples(calibration, limits)
+        kinds = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        if not integers_only:
+            kinds.append(tf.lite.OpsSet.TFLITE_BUILTINS)
+        converter.target_spec.supported_ops = kinds
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.float32
     try:
         model = converter.convert()
     except Exception as error:  # The converter raises whatever its passes raise.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise QuantizationError(
-            f"TensorFlow's converter cannot make {form} of it: {reason}"
+            f"TensorFlow's converter cannot make {format} of it: {first_line(error)}"
         ) from error
-    if form == "int8":
-        _check_input(model, canonical)
+    if format == "int8":
+        _check_input(model, limits)
     return model
 
 
-def as_function(network: keras.Model, size: int):
-    """The network in use as a function for TensorFlow's converter, of one picture in float32."""
-    spec = tf.TensorSpec([1, size, size, 3], tf.float32, name="pixels")
-    function = tf.function(lambda pixels: network(pixels, training=False))
-    return function.get_concrete_function(spec)
+def to_input(pixels: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """uint8 pixels to float32 from the value of black to that of white."""
+    low, high = limits
+    return (low + pixels * ((high - low) / 255)).astype(np.float32)
 
 
-def _samples(canonical: CanonicalModel, calibration: np.ndarray) -> Iterator[list[np.ndarray]]:
+def _samples(calibration: np.ndarray, limits: tuple[float, float]) -> Any:
     for pixels in calibration:
         # One black and one white pixel, so that the range of the input is [low, high] exactly.
         pixels = pixels.copy()
         pixels[0, 0], pixels[0, 1] = 0, 255
-        yield [canonical.to_input(pixels[None])]
+        yield [to_input(pixels[None], limits)]
 
 
-def _check_input(model: bytes, canonical: CanonicalModel) -> None:
+def _check_input(model: bytes, limits: Sequence[float]) -> None:
     details = tf.lite.Interpreter(model_content=model).get_input_details()[0]
     scale, zero_point = details["quantization"]
     black, white = scale * (0 - zero_point), scale * (255 - zero_point)
-    if max(abs(black - canonical.low), abs(white - canonical.high)) > scale:
-        raise ConversionError(
-            f"expected an input quantized to [{canonical.low:g}, {canonical.high:g}], "
+    if max(abs(black - limits[0]), abs(white - limits[1])) > scale:
+        raise QuantizationError(
+            f"expected an input quantized to [{limits[0]:g}, {limits[1]:g}], "
             f"got [{black:.4f}, {white:.4f}]"
         )

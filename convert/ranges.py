@@ -35,6 +35,8 @@ def set_ranges(integer: bytes, original: bytes, inputs: np.ndarray, method: str 
     """
     file = read(integer)
     tensors = _free_tensors(file, original)
+    if not tensors:
+        return integer
     samples = _sample(original, list(tensors), inputs)
     for name, tensor in tensors.items():
         low, high = _range(samples[name], method)

@@ -39,6 +39,10 @@ class ForeignModelError(ValueError):
     """A foreign model that cannot be used as described; the message says which option helps."""
 
 
+class InputUnknownError(ForeignModelError):
+    """Nothing says what the model takes for pixels."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What a foreign model file does not say.
@@ -200,7 +204,7 @@ def describe(
     if found is None and from_teachable_machine and labels is None:
         found = NAMED["tf"]
     if found is None:
-        raise ForeignModelError(
+        raise InputUnknownError(
             "does not say which values it takes for pixels. Were they divided by 255 in training: "
             "--input-range 0 1; by 127.5, less 1: --input-range -1 1; neither: --input-range 0 "
             "255; by preprocess_input of ResNet50 or VGG16: --preprocess caffe; with ImageNet's "

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edge_app.imaging import read_pixels
+
 NAMES = ("NotSmoking", "Smoking", "Other")
 SIZE = 48
 
@@ -27,27 +29,28 @@ PREPARE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """What authors do to pixels before they give them to their model."""
 
 
-def draw(label: int, rng: np.random.Generator, size: int) -> np.ndarray:
-    """A noisy picture ``uint8[size, size, 3]``, in which one channel is brighter."""
-    pixels = rng.integers(20, 160, (size, size, 3)).astype(float)
-    pixels[..., (2, 0, 1)[label]] += rng.uniform(30, 90)
-    return np.clip(pixels * rng.uniform(0.7, 1.0), 0, 255).astype(np.uint8)
+def draw(label: int, rng: np.random.Generator) -> Image.Image:
+    """A noisy picture in which one channel is brighter."""
+    pixels = rng.integers(20, 140, (64, 64, 3)).astype(float)
+    pixels[..., (2, 0, 1)[label]] += rng.uniform(50, 110)
+    return Image.fromarray(np.clip(pixels * rng.uniform(0.7, 1.0), 0, 255).astype(np.uint8))
 
 
 def draw_many(classes: int, count: int, size: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Pictures ``uint8[n, size, size, 3]`` and their labels ``int[n]``."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
-    return np.stack([draw(int(label), rng, size) for label in labels]), labels
+    pixels = [read_pixels(draw(int(label), rng), size) for label in labels]
+    return np.stack(pixels), labels
 
 
-def write_pictures(folder: Path, names: tuple[str, ...], count: int = 30) -> Path:
-    """Writes ``folder/NAME/0.png`` and so on, larger than any model takes them."""
+def write_pictures(folder: Path, names: tuple[str, ...], count: int = 50) -> Path:
+    """Writes ``folder/NAME/0.png`` and so on."""
     rng = np.random.default_rng(2)
     for label, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(draw(label, rng, 64)).save(folder / name / f"{number}.png")
+            draw(label, rng).save(folder / name / f"{number}.png")
     return folder
 
 
@@ -82,15 +85,20 @@ def flatten(model) -> list:
     return layers
 
 
-def plain_cnn(keras, size=SIZE, classes=2, activation="softmax", pooling=True, before=()):
-    """Conv, pool, dense, as in a course."""
+def plain_cnn(
+    keras, size=SIZE, classes=2, activation="softmax", pooling=True, before=(), bounded=False
+):
+    """Conv, pool, dense, as in a course; ``bounded`` ones are wrong with another input range."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
+    first = {"activation": "relu"}
+    if bounded:
+        first = {"activation": "tanh", "bias_initializer": keras.initializers.RandomNormal(0, 0.5)}
     return keras.Sequential(
         [
             keras.Input((size, size, 3)),
             *before,
-            layers.Conv2D(8, 3, activation="relu"),
+            layers.Conv2D(16 if bounded else 8, 3, **first),
             layers.MaxPooling2D(4),
             layers.Conv2D(12, 3, activation="relu"),
             layers.MaxPooling2D(2),
@@ -140,7 +148,7 @@ def keras2_models(folder: Path) -> None:
         (export / "labels.txt").write_text(names)
     model.save(folder / "teachable3_saved", save_format="tf")
 
-    model = plain_cnn(keras)
+    model = plain_cnn(keras, bounded=True)
     fit_head(keras, model, "unit", 2)
     model.save(folder / "plain2.keras")
     model.save(folder / "plain2_saved", save_format="tf")
@@ -163,6 +171,103 @@ def keras2_models(folder: Path) -> None:
     model = plain_cnn(keras)
     fit_head(keras, model, "unit", 2)
     model.save(folder / "mixed2.h5")
+
+
+def keras3_models(folder: Path) -> None:
+    """Writes the models of Keras 3, small ones."""
+    import keras
+
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = keras.layers
+
+    def save(name, model, prepare, classes=2):
+        fit_head(keras, model, prepare, classes)
+        model.save(folder / name)
+
+    def functional(build, size=SIZE):
+        keras.utils.set_random_seed(5)
+        pixels = keras.Input((size, size, 3))
+        return keras.Model(pixels, build(pixels))
+
+    save("flat250.keras", plain_cnn(keras, 250, pooling=False), "unit")
+    save("flat128.h5", plain_cnn(keras, 128, pooling=False), "unit")
+    save("unit.keras", plain_cnn(keras, bounded=True), "unit")
+    save("pixels.keras", plain_cnn(keras), "pixels")
+    save("caffe.keras", plain_cnn(keras), "caffe")
+    save("torch.keras", plain_cnn(keras), "torch")
+    save("three.keras", plain_cnn(keras, classes=3), "unit", 3)
+    save("logits.keras", plain_cnn(keras, activation=None), "unit")
+    save("logits3.keras", plain_cnn(keras, classes=3, activation=None), "unit", 3)
+    save("logit.keras", plain_cnn(keras, classes=1, activation=None), "unit")
+    save("sigmoid.keras", plain_cnn(keras, classes=1, activation="sigmoid"), "tf")
+    save("sigmoids.keras", plain_cnn(keras, activation="sigmoid"), "unit")
+    rescaled = plain_cnn(keras, before=[layers.RandomFlip(), layers.Rescaling(1 / 255)])
+    save("rescaling.keras", rescaled, "pixels")
+    normal = layers.Normalization(mean=[120.0, 110, 100], variance=[60.0**2, 50**2, 55**2])
+    save("adapted.keras", plain_cnn(keras, before=[normal]), "pixels")
+    normal = layers.Normalization(mean=[0.4, 0.45, 0.5], variance=[0.05, 0.04, 0.06])
+    save("adapted_unit.keras", plain_cnn(keras, before=[normal]), "unit")
+
+    def residual(pixels):  # batch normalization, a shortcut, two dense layers
+        x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(pixels)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        y = layers.Conv2D(8, 3, padding="same")(x)
+        x = layers.ReLU()(layers.Add()([x, layers.BatchNormalization()(y)]))
+        x = layers.GlobalAveragePooling2D()(x)
+        return layers.Dense(2, activation="softmax")(layers.Dense(16, activation="relu")(x))
+
+    save("residual.keras", functional(residual), "caffe")
+
+    def excited(pixels):  # squeeze and excitation, swish, an activation of its own
+        x = layers.Rescaling(1 / 255)(pixels)
+        x = layers.Conv2D(8, 3, strides=2, activation="swish")(x)
+        gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(gate)])
+        x = layers.AveragePooling2D(x.shape[1])(x)
+        return layers.Softmax()(layers.Dense(2)(layers.Flatten()(x)))
+
+    save("excited.keras", functional(excited), "pixels")
+
+    def branches(pixels):  # concatenation, as in Inception
+        x = layers.Concatenate()(
+            [layers.Conv2D(6, n, padding="same", activation="relu")(pixels) for n in (1, 3, 5)]
+        )
+        x = layers.GlobalAveragePooling2D()(x)
+        return layers.Activation("sigmoid")(layers.Dense(1)(x))
+
+    save("branches.keras", functional(branches), "tf")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        save("mixed.keras", plain_cnn(keras), "unit")
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def tflite_models(folder: Path) -> None:
+    """Writes ``.tflite`` files without metadata: float, and with integers inside and outside."""
+    import keras
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, classes, kind in (
+        ("float.tflite", 2, None),
+        ("float3.tflite", 3, None),
+        ("uint8.tflite", 2, tf.uint8),
+        ("int8.tflite", 3, tf.int8),
+    ):
+        model = plain_cnn(keras, classes=classes)
+        fit_head(keras, model, "tf", classes)
+        model.save(folder / name.replace(".tflite", ".keras"))
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if kind is not None:
+            samples, _ = draw_many(classes, 24, SIZE)
+            samples[:, 0, 0], samples[:, 0, 1] = 0, 255
+            values = PREPARE["tf"](samples.astype(np.float32)).astype(np.float32)
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda values=values: ([v[None]] for v in values)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = kind
+        (folder / name).write_bytes(converter.convert())
 
 
 if __name__ == "__main__":

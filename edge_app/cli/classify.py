@@ -11,6 +11,7 @@ import click
 
 from edge_app.cli.options import (
     SOME_UNREADABLE,
+    PicturePath,
     answer_line,
     load_classifier,
     looks_option,
@@ -22,7 +23,7 @@ from edge_app.invocation import invocation
 
 
 @click.command(epilog=f"Example: {invocation()} classify picture.jpg folder --format jsonl")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PicturePath(path_type=Path))
 @click.option(
     "--format",
     type=click.Choice(["text", "jsonl"]),

@@ -17,6 +17,22 @@ from edge_app.preprocessing import NAMED, choose
 from edge_app.runtime import RuntimeMissingError
 
 
+class PicturePath(click.Path):
+    """A file or folder on this machine, and no address."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Returns the path."""
+        if isinstance(value, str) and "://" in value:
+            self.fail(
+                f"{value} is an address. Download the picture first, as with: curl -O {value}",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)  # type: ignore[arg-type]
+
+
 class LabelsType(click.ParamType):
     """``A,B`` or the name of a label file."""
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_app.files import printable
+from edge_app.invocation import invocation
 from edge_app.live.capture import Capture, FileCapture, open_capture
 from edge_app.live.devices import why_not
 from edge_app.live.errors import SourceError
@@ -101,6 +103,11 @@ def open_frames(
     """
     is_file = os.path.isfile(source)
     is_device = source.startswith("/dev/") or source.isdecimal() or source.startswith("picamera")
+    if os.path.isdir(source):
+        raise SourceError(
+            f"{printable(source)}: is a folder; to classify the pictures in it: "
+            f"{invocation()} scan {shlex.quote(printable(source))} --watch"
+        )
     if not is_file and not is_device and "://" not in source:
         raise SourceError(f"{printable(shown(source))}: there is no such file")
     if is_file and not realtime:

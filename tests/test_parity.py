@@ -1,4 +1,4 @@
-"""The proof of a conversion: what it measures, and that the committed one still holds."""
+"""The parity check: what it measures, and that the committed one still holds."""
 
 import json
 
@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, SHIPPED_INT8, SHIPPED_KERAS
 
-from convert.canonical import canonicalize
-from convert.conversion import LABELS, read_parts
-from convert.loading import load_classifier
+from convert.containers import opened
+from convert.conversion import Options, prepare
+from convert.parity import Agreement, FileParity, check, compare, to_table, write_report
 from convert.pictures import for_calibration
-from convert.proof import Agreement, FileProof, compare, prove, to_table, write_report
 from edge_app.imaging import find_pictures
 
-PROOF = ROOT / "models" / "evaluation" / "conversion.json"
+PARITY = ROOT / "models" / "evaluation" / "conversion.json"
 
 
 def test_flips_differences_and_accuracy_are_counted():
@@ -31,28 +30,28 @@ def test_flips_differences_and_accuracy_are_counted():
 
 def test_a_report_is_json_and_a_table(tmp_path):
     part = Agreement(8, 1, 0.01, 0.1, 8, 0.75, 0.875)
-    proof = FileProof("int8", 2_750_000, part, part, {1: 3.2, 2: 2.5})
-    for name in ("new/proof", "new/proof.json", "new/proof.md"):
-        data, text = write_report(tmp_path / name, "model.keras", [proof])
-        assert (data, text) == (tmp_path / "new" / "proof.json", tmp_path / "new" / "proof.md")
+    parity = FileParity("int8", 2_750_000, part, part, {1: 3.2, 2: 2.5})
+    for name in ("new/parity", "new/parity.json", "new/parity.md"):
+        data, text = write_report(tmp_path / name, "model.keras", [parity])
+        assert (data, text) == (tmp_path / "new" / "parity.json", tmp_path / "new" / "parity.md")
     assert json.loads(data.read_text())["files"][0]["unseen"]["accuracy"] == 0.875
-    row = to_table([proof]).splitlines()[-1]
+    row = to_table([parity]).splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         *("int8", "2.75", "8 held out", "1", "0.0100", "0.1000", "75.0%", "87.5%", "3.2", "2.5")
     ]
     assert row in text.read_text()
 
 
-def test_the_committed_proof_holds(real_data):
-    """Measures the shipped file again on the pictures of README's command."""
-    (committed,) = json.loads(PROOF.read_text())["files"]
-    canonical = canonicalize(load_classifier(SHIPPED_KERAS))
+def test_the_committed_parity_check_holds(real_data):
+    """Measures the shipped file again on the pictures of the command in docs/convert.md."""
+    (committed,) = json.loads(PARITY.read_text())["files"]
     pictures = for_calibration(list(find_pictures(real_data / "smoker" / "Training")))
     count = committed["unseen"]["pictures"]
-    parts = read_parts(canonical, pictures, count, LABELS, "Smoking")
-    proof = prove("int8", SHIPPED_INT8, parts)
+    with opened(SHIPPED_KERAS) as found:
+        parts = prepare(found, pictures, Options(count=count), say=lambda line: None).parts
+    parity = check("int8", SHIPPED_INT8, parts)
     assert committed["size"] == SHIPPED_INT8.stat().st_size
-    for name, measured in (("calibration", proof.calibration), ("unseen", proof.unseen)):
+    for name, measured in (("calibration", parity.calibration), ("unseen", parity.unseen)):
         promised = committed[name]
         assert measured.pictures == promised["pictures"]
         # Keras computes in another order on other processors, which is far below these.

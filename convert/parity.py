@@ -1,4 +1,4 @@
-"""How far converted files are from the Keras model, on real pictures, and what they cost."""
+"""The parity check: how far converted files are from the model, on real pictures."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Part:
 
     Attributes:
         pixels: ``uint8[n, size, size, 3]``, RGB.
-        keras_scores: what the Keras model says of them, ``float[n]``.
-        truth: whether each shows what is looked for; None where nobody said.
+        keras_scores: P(positive) by the model as its author runs it, ``float[n]``.
+        truth: whether each shows the positive label; None where its folder does not say.
     """
 
     pixels: np.ndarray
@@ -64,7 +64,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class FileProof:
+class FileParity:
     """What was measured of one file.
 
     Attributes:
@@ -111,23 +111,23 @@ def compare(
     )
 
 
-def prove(form: str, file: Path, parts: Sequence[Part]) -> FileProof:
+def check(format: str, file: Path, parts: Sequence[Part]) -> FileParity:
     """Measures a converted file.
 
     Args:
-        form: its format.
+        format: of the file.
         file: the ``.tflite`` file.
         parts: the pictures of the calibration, and others.
     """
     classifier = Classifier(file)
     agreements = []
     for part in parts:
-        bar = tqdm(part.pixels, f"Proving {form}", unit="picture", disable=None, leave=False)
+        bar = tqdm(part.pixels, f"Checking {format}", unit="picture", disable=None, leave=False)
         scores = np.array([classifier.classify_pixels(picture).smoking for picture in bar])
         threshold = classifier.info.decision.threshold
         agreements.append(compare(part.keras_scores, scores, threshold, part.truth))
     latency = {threads: _latency_ms(file, parts[0].pixels[:20], threads) for threads in (1, 2)}
-    return FileProof(form, file.stat().st_size, *agreements, latency)
+    return FileParity(format, file.stat().st_size, *agreements, latency)
 
 
 def _latency_ms(file: Path, pixels: np.ndarray, threads: int) -> float:
@@ -141,8 +141,8 @@ def _latency_ms(file: Path, pixels: np.ndarray, threads: int) -> float:
     return statistics.median(times)
 
 
-def to_table(proofs: Sequence[FileProof]) -> str:
-    """The proofs as a table, in Markdown that reads well as plain text."""
+def to_table(parities: Sequence[FileParity]) -> str:
+    """The results as a table, in Markdown that reads well as plain text."""
     header = (
         "| format  | MB   | pictures         | other label | mean diff. | largest "
         "| right, Keras | right  | ms, 1 thread | 2 threads |\n"
@@ -150,11 +150,11 @@ def to_table(proofs: Sequence[FileProof]) -> str:
         "|-------------:|-------:|-------------:|----------:|\n"
     )
     rows = []
-    for proof in proofs:
-        one, two = proof.latency_ms[1], proof.latency_ms[2]
-        for name, part in (("calibration", proof.calibration), ("held out", proof.unseen)):
+    for parity in parities:
+        one, two = parity.latency_ms[1], parity.latency_ms[2]
+        for name, part in (("calibration", parity.calibration), ("held out", parity.unseen)):
             rows.append(
-                f"| {proof.format:<7} | {proof.size / 1e6:>4.2f} | {part.pictures:>4} {name:<11} "
+                f"| {parity.format:<7} | {parity.size / 1e6:>4.2f} | {part.pictures:>4} {name:<11} "
                 f"| {part.flips:>11} | {part.mean_difference:>10.4f} | {part.max_difference:>7.4f} "
                 f"| {_percent(part.keras_accuracy):>12} | {_percent(part.accuracy):>6} "
                 f"| {one:>12.1f} | {two:>9.1f} |\n"
@@ -162,13 +162,13 @@ def to_table(proofs: Sequence[FileProof]) -> str:
     return header + "".join(rows)
 
 
-def write_report(path: Path, model: str, proofs: Sequence[FileProof]) -> tuple[Path, Path]:
-    """Writes the proofs as JSON and as Markdown.
+def write_report(path: Path, model: str, parities: Sequence[FileParity]) -> tuple[Path, Path]:
+    """Writes the results as JSON and as Markdown.
 
     Args:
         path: where to, with or without the end ``.json`` or ``.md``.
         model: what was converted.
-        proofs: what was measured.
+        parities: what was measured.
 
     Returns:
         The two files.
@@ -176,13 +176,13 @@ def write_report(path: Path, model: str, proofs: Sequence[FileProof]) -> tuple[P
     stem = path.with_suffix("") if path.suffix in (".json", ".md") else path
     data, text = (stem.with_name(stem.name + end) for end in (".json", ".md"))
     stem.parent.mkdir(parents=True, exist_ok=True)
-    report = {"model": model, "files": [asdict(proof) for proof in proofs]}
+    report = {"model": model, "files": [asdict(parity) for parity in parities]}
     data.write_text(json.dumps(report, indent=2) + "\n")
     text.write_text(
-        f"# Proof of the conversion of {model}\n\nScores of the Keras model against those of each "
+        f"# Parity check of {model}\n\nScores of the Keras model against those of each "
         "file, on the pictures that the conversion\nwas calibrated on and on others: how many get "
         "another label, mean and largest difference\nof the score, how many of those with a known "
-        "label both get right, and the median time of\none inference.\n\n" + to_table(proofs)
+        "label both get right, and the median time of\none inference.\n\n" + to_table(parities)
     )
     return data, text
 

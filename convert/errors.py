@@ -1,0 +1,16 @@
+"""What stops a conversion."""
+
+from __future__ import annotations
+
+
+class ConversionError(ValueError):
+    """A model that cannot be converted. The message is one line: what is wrong, what to do."""
+
+
+class QuantizationError(ConversionError):
+    """TensorFlow's converter gave up; its own messages say more."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

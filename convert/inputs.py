@@ -1,0 +1,148 @@
+"""Finds out what a model takes for pixels, instead of assuming it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from convert.classes import Classes
+from convert.errors import ConversionError
+from convert.loading import Source
+from convert.slope import scales_pixels
+from edge_app.preprocessing import NAMED, Preprocessing
+
+PICTURES = 96
+"""At most so many labelled pictures decide."""
+_CHANCE = 0.05
+
+PIXELS = Preprocessing.of_range(0, 255)
+_CANDIDATES = {
+    "[-1, 1]": NAMED["tf"],
+    "[0, 1]": Preprocessing.of_range(0, 1),
+    "[0, 255]": PIXELS,
+    "caffe": NAMED["caffe"],
+    "torch": NAMED["torch"],
+}
+_ADVICE = (
+    "say what the model was trained on. Pixels divided by 255: --input-range 0 1; by 127.5, less "
+    "1: --input-range -1 1; neither: --input-range 0 255; preprocess_input of ResNet50 or VGG16: "
+    "--preprocess caffe; ImageNet's mean and deviation: --preprocess torch"
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a model takes for pixels.
+
+    Attributes:
+        preprocessing: what its author does to pixels 0..255.
+        inside: whether the model itself prepares them.
+        finding: how that is known, one line.
+    """
+
+    preprocessing: Preprocessing
+    inside: bool
+    finding: str
+
+
+def tell_input(
+    source: Source,
+    classes: Classes,
+    given: Preprocessing | None,
+    pixels: np.ndarray,
+    labels: list[int | None],
+    say: Callable[[str], None],
+) -> Input:
+    """Finds out what a model takes for pixels.
+
+    Args:
+        source: the model.
+        classes: what its outputs are.
+        given: what the user says; None to find out.
+        pixels: pictures ``uint8[n, size, size, 3]``.
+        labels: place of each picture's label; None where it is not known.
+        say: takes a line for the user.
+
+    Raises:
+        ConversionError: it is not clear; the message says which option to give.
+    """
+    if given is not None:
+        return Input(given, False, f"input: {given}, as you said")
+    if scales_pixels(source):
+        return Input(PIXELS, True, "input: [0, 255], since the model scales it itself")
+    if source.from_teachable_machine:
+        return Input(NAMED["tf"], False, "input: [-1, 1], as Teachable Machine has it")
+    known = [i for i, label in enumerate(labels) if label is not None][:PICTURES]
+    if len({labels[i] for i in known}) < 2:
+        names = " and ".join(classes.labels)
+        raise ConversionError(
+            f"{source.path}: does not scale pixels itself, and no pictures in folders of the names "
+            f"{names} are there to find out what it takes; {_ADVICE}"
+        )
+    truth = np.array([labels[i] for i in known])
+    tried = _try(source, classes, pixels[known], truth)
+    say(
+        "  right with each way to prepare the pixels, of " + str(len(known)) + " labelled pictures:"
+    )
+    for name, result in tried.items():
+        say(f"    {name:<9}{result.right.mean():6.1%}")
+    best = _clearly_best(tried, truth)
+    if best is None:
+        raise ConversionError(
+            f"{source.path}: it is not clear from the pictures what the model takes; {_ADVICE}"
+        )
+    return Input(_CANDIDATES[best], False, f"input: {best}, with which it is right most often")
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Which pictures a model gets right, and the logarithm of the score of the right label."""
+
+    right: np.ndarray
+    likelihood: np.ndarray
+
+
+def _try(
+    source: Source, classes: Classes, pixels: np.ndarray, truth: np.ndarray
+) -> dict[str, _Tried]:
+    found = {}
+    for name, preprocessing in _CANDIDATES.items():
+        scores = classes.likelihoods(source.predict(preprocessing.apply(pixels)))
+        of_truth = scores[np.arange(len(truth)), truth]
+        found[name] = _Tried(
+            scores.argmax(1) == truth, np.log(np.clip(np.nan_to_num(of_truth), 1e-7, 1))
+        )
+    return found
+
+
+def _clearly_best(tried: dict[str, _Tried], truth: np.ndarray) -> str | None:
+    """The way that is right clearly more often than guessing and than all others.
+
+    Between two that are right about equally often, the likelihood of the labels decides, where it
+    differs by more than three standard errors.
+    """
+    best = max(tried, key=lambda name: (tried[name].right.sum(), tried[name].likelihood.mean()))
+    right = tried[best].right
+    commonest = max(np.mean(truth == label) for label in set(truth.tolist()))
+    if _tail_of_binomial(int(right.sum()), len(right), float(commonest)) > _CHANCE:
+        return None
+    for name, other in tried.items():
+        if name == best:
+            continue
+        more, less = int((right & ~other.right).sum()), int((other.right & ~right).sum())
+        if more + less and _tail_of_binomial(more, more + less, 0.5) <= _CHANCE:
+            continue
+        gain = tried[best].likelihood - other.likelihood
+        if gain.mean() <= 3 * gain.std() / np.sqrt(len(gain)):
+            return None
+    return best
+
+
+def _tail_of_binomial(hits: int, trials: int, chance: float) -> float:
+    """P(at least so many hits)."""
+    return sum(
+        comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(hits, trials + 1)
+    )
