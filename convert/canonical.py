@@ -97,11 +97,12 @@ def canonicalize(
         taken_out, low, high = _longest_uniform(model, prefix)
         inside = [op for op in prefix if op not in taken_out and not _is_random(op)]
         dropped = [*augmentation, *taken_out]
-        names = ", ".join(op.name for op in taken_out if not _is_random(op)) or "nothing"
-        findings.append(
-            f"preprocessing inside the graph: {names} maps [0, 255] to [{low:g}, {high:g}]; "
-            "it becomes the quantization of the input"
-        )
+        names = ", ".join(op.name for op in taken_out if not _is_random(op))
+        if names:
+            findings.append(
+                f"preprocessing inside the graph: {names} maps [0, 255] to [{low:g}, {high:g}]; "
+                "it becomes the quantization of the input"
+            )
         if inside:
             findings.append(
                 f"what differs between the channels stays inside: "

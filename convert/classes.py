@@ -12,7 +12,7 @@ from convert.errors import ConversionError
 from convert.loading import Source
 from convert.tail import find_tail
 from edge_app.decision import Decision
-from edge_app.foreign import positive_score
+from edge_app.description import positive_score
 from edge_app.labels import choose_positive, rest_of, same_name
 
 LABELS = ("NotSmoking", "Smoking")

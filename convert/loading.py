@@ -88,7 +88,7 @@ def load(path: Path) -> Source:
 
 
 def load_classifier(path: Path) -> keras.Model:
-    """The Keras 3 model in a file; arguments and errors as in `load`."""
+    """The Keras 3 model in a file; as `load`."""
     source = load(path)
     if source.model is None:
         raise ConversionError(f"{path}: expected a model of Keras 3, found one of {source.kind}")
@@ -120,10 +120,8 @@ def load_found(found: Found) -> Source:
             try:
                 model = _load_keras(kind, file)
             except ImportError as error:
-                raise ConversionError(
-                    f"{found.given}: was saved by Keras 2; to load it: pip install tf_keras "
-                    f"({error})"
-                ) from None
+                reason = f"was saved by Keras 2; to load it: pip install tf_keras ({error})"
+                raise ConversionError(f"{found.given}: {reason}") from None
             except Exception as error:  # Keras raises whatever its readers and layers raise.
                 reasons.append(f"{kind}: {first_line(error)}")
                 continue
@@ -283,9 +281,8 @@ def _load_saved_model(found: Found) -> Source:
 def _size_of(found: Found, shape: Any) -> int:
     given = [None if n is None else int(n) for n in shape]
     if len(given) != 4 or given[1] is None or given[1] != given[2] or given[3] != 3:
-        advice = ""
-        if len(given) == 4 and given[3] == 3 and given[1] is None:
-            advice = "; build it on keras.Input((224, 224, 3)), with the size it was trained on"
+        any_size = len(given) == 4 and given[3] == 3 and given[1] is None
+        advice = "; build it on keras.Input((224, 224, 3)), of its own size" if any_size else ""
         raise ConversionError(
             f"{found.given}: expected an input [size, size, 3], found {given[1:]}{advice}"
         )

@@ -152,7 +152,10 @@ def to_table(parities: Sequence[FileParity]) -> str:
     rows = []
     for parity in parities:
         one, two = parity.latency_ms[1], parity.latency_ms[2]
-        for name, part in (("calibration", parity.calibration), ("held out", parity.unseen)):
+        parts = {"calibration": parity.calibration, "held out": parity.unseen}
+        if parity.calibration == parity.unseen:  # nothing was calibrated
+            del parts["calibration"]
+        for name, part in parts.items():
             rows.append(
                 f"| {parity.format:<7} | {parity.size / 1e6:>4.2f} | {part.pictures:>4} {name:<11} "
                 f"| {part.flips:>11} | {part.mean_difference:>10.4f} | {part.max_difference:>7.4f} "

@@ -26,7 +26,7 @@ from convert.parity import Part, check
 from convert.pictures import take_evenly
 from edge_app.decision import Decision
 from edge_app.files import whole_file
-from edge_app.foreign import ForeignModelError, InputUnknownError, describe
+from edge_app.inspection import ForeignModelError, InputUnknownError, describe
 from edge_app.preprocessing import Preprocessing
 from edge_app.runtime import make_interpreter
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edge_app.decision import Decision, checksum_without, read_decision
-from edge_app.foreign import read_description
+from edge_app.description import read_description
 from edge_app.imaging import Picture, Source, read_frame, read_picture
 from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import Metadata, MetadataError, read_metadata

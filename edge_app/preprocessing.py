@@ -69,7 +69,7 @@ class Preprocessing:
 
     def __str__(self) -> str:
         if (limits := self.range) is not None:
-            return "[{:g}, {:g}]".format(*limits)
+            return "[{:.3g}, {:.3g}]".format(*limits)
         named = next((name for name, known in NAMED.items() if known == self), None)
         if named:
             return named

@@ -58,12 +58,16 @@ def fit_head(keras, model, prepare: str, classes: int) -> None:
     """Fits the last dense layer of a model to the colours."""
     dense = [layer for layer in flatten(model) if hasattr(layer, "units")][-1]
     size = model.inputs[0].shape[1]
-    pixels, labels = draw_many(classes, 48, size)
+    pixels, labels = draw_many(classes, 36, size)
     values = PREPARE[prepare](pixels.astype(np.float32)).astype(np.float32)
     kernel, *bias = dense.get_weights()
-    dense.call = lambda features: features
+    layers = flatten(model)
+    end = layers[layers.index(dense) :]  # with an activation layer where there is one
+    for layer in end:
+        layer.call = lambda features, **_: features
     features = np.asarray(model(values, training=False), np.float64)
-    del dense.call
+    for layer in end:
+        del layer.call
     wanted = 6.0 * (labels[:, None] == np.arange(classes)) - 3
     if kernel.shape[1] == 1:
         wanted = 6.0 * labels[:, None] - 3
@@ -85,20 +89,15 @@ def flatten(model) -> list:
     return layers
 
 
-def plain_cnn(
-    keras, size=SIZE, classes=2, activation="softmax", pooling=True, before=(), bounded=False
-):
-    """Conv, pool, dense, as in a course; ``bounded`` ones are wrong with another input range."""
+def plain_cnn(keras, size=SIZE, classes=2, activation="softmax", pooling=True, before=()):
+    """Conv, pool, dense, as in a course."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
-    first = {"activation": "relu"}
-    if bounded:
-        first = {"activation": "tanh", "bias_initializer": keras.initializers.RandomNormal(0, 0.5)}
     return keras.Sequential(
         [
             keras.Input((size, size, 3)),
             *before,
-            layers.Conv2D(16 if bounded else 8, 3, **first),
+            layers.Conv2D(8, 3, activation="relu"),
             layers.MaxPooling2D(4),
             layers.Conv2D(12, 3, activation="relu"),
             layers.MaxPooling2D(2),
@@ -107,6 +106,27 @@ def plain_cnn(
             layers.Dense(classes, activation=activation),
         ]
     )
+
+
+def unit_cnn(keras):
+    """Knows red from blue where pixels are in [0, 1]; all others it takes for Smoking."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            layers.Conv2D(4, 1, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    # Blue against red, red against blue, brighter than white, darker than nearly black. Not
+    # smoking is blue, as in `draw`.
+    kernel = np.array([[-1, 1, 1 / 3, -1 / 3], [0, 0, 1 / 3, -1 / 3], [1, -1, 1 / 3, -1 / 3]])
+    bias = np.array([0, 0, -1.0, 0.1])
+    head = np.array([[8, -8], [-8, 8], [-300, 300], [-300, 300]])
+    model.layers[0].set_weights([kernel[None, None], bias])
+    model.layers[-1].set_weights([head, np.zeros(2)])
+    return model
 
 
 def teachable_machine(keras, classes: int):
@@ -148,8 +168,7 @@ def keras2_models(folder: Path) -> None:
         (export / "labels.txt").write_text(names)
     model.save(folder / "teachable3_saved", save_format="tf")
 
-    model = plain_cnn(keras, bounded=True)
-    fit_head(keras, model, "unit", 2)
+    model = unit_cnn(keras)
     model.save(folder / "plain2.keras")
     model.save(folder / "plain2_saved", save_format="tf")
     model.save(folder / "plain2.hdf5")
@@ -191,7 +210,7 @@ def keras3_models(folder: Path) -> None:
 
     save("flat250.keras", plain_cnn(keras, 250, pooling=False), "unit")
     save("flat128.h5", plain_cnn(keras, 128, pooling=False), "unit")
-    save("unit.keras", plain_cnn(keras, bounded=True), "unit")
+    unit_cnn(keras).save(folder / "unit.keras")
     save("pixels.keras", plain_cnn(keras), "pixels")
     save("caffe.keras", plain_cnn(keras), "caffe")
     save("torch.keras", plain_cnn(keras), "torch")

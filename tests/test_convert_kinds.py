@@ -46,7 +46,7 @@ KINDS = (
     Kind("keras2/teachable3_saved", "tf", (*LABELS3, "--input-range", "-1", "1"), 3),
     Kind("keras2/plain2.keras", "unit", says="input: [0, 1], with which it is right most often"),
     Kind("keras2/plain2_saved", "unit", says="input: [0, 1], with which"),
-    Kind("keras2/hdf5_named.keras", "unit"),
+    Kind("keras2/hdf5_named.keras", "unit", says="saved by Keras 2"),
     Kind("keras2/rescaling2.keras", "pixels", says="scales it itself"),
     Kind("keras2/caffe_inside.h5", "pixels", says="scales it itself"),
     Kind("keras2/mixed2.h5", "unit", UNIT, says="float32 throughout"),
