@@ -2,7 +2,7 @@
 """Set up what is needed on first use, then run it.
 
     python3 run.py scan samples/    the edge app: classify, scan, export, live, web, info, space
-    python3 run.py train --help     models of your own: train, evaluate, shortcuts, convert
+    python3 run.py train --help     models of your own: train, decide, evaluate, convert
     python3 run.py test             the tests; with --all also the slow ones
     python3 run.py docs             the documentation, into build/site; docs serve shows it
     python3 run.py bench scan       how fast this machine is
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 TENSORFLOW_COMMANDS = {
     "train": "train",
     "evaluate": "train.evaluate",
-    "shortcuts": "train.shortcuts",
+    "decide": "train.decide",
     "convert": "convert",
 }
 DEV_COMMANDS = {"test", "docs", "bench", *TENSORFLOW_COMMANDS}

@@ -18,9 +18,9 @@ from convert.pictures import for_calibration, take_evenly
 from convert.quantize import FORMATS
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
-from train.augment import augment
-from train.model import build_notebook_model
-from train.scene import Scene
+from train.notebook import build_notebook_model
+from train.recipe import part, read_recipe
+from train.views import ViewRecipe, change_look
 
 SIZE = 96
 
@@ -36,10 +36,12 @@ def crops(tmp_path_factory, samples):
     folder = tmp_path_factory.mktemp("crops") / "crops"
     folder.mkdir()
     rng = np.random.default_rng(0)
+    recipe = part(ViewRecipe, read_recipe().views, "views")
     pictures = [read_pixels(path) for path in find_pictures(samples)]
     for number in range(64):
-        scene = Scene.of(pictures[number % len(pictures)], smoking=False)
-        Image.fromarray(augment(scene, rng, 224).pixels).save(folder / f"{number}.png")
+        shift = tuple(int(n) for n in rng.integers(-40, 40, 2))
+        moved = np.roll(pictures[number % len(pictures)], shift, (0, 1))
+        Image.fromarray(change_look(moved, recipe, rng)).save(folder / f"{number}.png")
     return folder
 
 

@@ -28,7 +28,7 @@ EXECUTED = {"classify", "scan", "info", "export"}
 CHECKOUT_COMMANDS = {
     "train": "train.__main__",
     "evaluate": "train.evaluate",
-    "shortcuts": "train.shortcuts",
+    "decide": "train.decide",
     "convert": "convert.__main__",
     "bench live": "benchmarks.live",
     "bench scan": "benchmarks.scan",

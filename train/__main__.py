@@ -1,34 +1,35 @@
-"""The command ``python -m train``."""
+"""The command ``python3 run.py train``: a recipe and labelled pictures to a ``.keras`` file."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
+import numpy as np
 
-from train.boxes import read_boxes
+from edge_app import ModelError
+from edge_app.files import whole_file
+from edge_app.invocation import invocation
 from train.data import (
-    TESTING,
     TRAINING,
     VALIDATION,
     DatasetError,
     Example,
-    find_examples,
+    describe,
+    draw_weights,
+    load_pictures,
     load_pixels,
-    names_in,
+    write_table,
 )
-from train.recipe import Recipe
+from train.recipe import SHIPPED, Data, Recipe, find_data, part, read_recipe
 
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python3 run.py train --data smoker --data stanford40 --out smoking.keras",
+    epilog="Example: python3 run.py train --data mine --positive smoker --out mine.keras",
 )
 @click.option(
     "--data",
@@ -36,184 +37,173 @@ from train.recipe import Recipe
     type=click.Path(path_type=Path),
     required=True,
     multiple=True,
-    help="A data set; give it several times for several. See train/data.py for the layouts.",
-)
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    help="What to begin with: imagenet (downloaded by Keras), a .weights.h5 file of the backbone, "
-    "or a .keras file of ours; where its folds' models lie beside it (--keep-folds), each fold "
-    "begins at its own, and no picture is scored by what has seen it.",
-)
-@click.option(
-    "--unseen",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV file whose column picture names what the .keras file of --weights was not trained "
-    "on, as the .csv file beside it does; only these pictures are cross-validated. Without it, "
-    "all are.",
+    help="A folder of labelled pictures; repeat it for several sets.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.keras"
 )
 @click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep checkpoints in this folder; run the same command again to resume.  "
+    "[default: OUT without .keras + -training]",
+)
+@click.option("--positive", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are Smoking.")
+@click.option(
+    "--negative", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are NotSmoking."
+)
+@click.option(
+    "--splits",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read labels, groups and splits from this table instead of folder names.",
+)
+@click.option(
     "--recipe",
-    "kind",
-    type=click.Choice(["standard", "notebook"]),
-    default="standard",
+    "recipe_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=SHIPPED,
+    help="Use the seeds and numbers in this file.  [default: train/recipe.toml]",
+)
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Start at this file instead of the one that the recipe names.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
     show_default=True,
-    help="notebook: the one this project began with, a frozen backbone on the first --data.",
+    help="Make views in so many processes.",
 )
 @click.option(
-    "--wrong-labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV file whose column picture names pictures that are not trained on.",
+    "--show", is_flag=True, help="Only print what was understood, and write the splits to OUT.csv."
 )
-@click.option(
-    "--boxes",
-    "boxes_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    help="A CSV file of boxes around what is smoked and around heads, see train/boxes.py; with it "
-    "the model learns where to look, and close views are made of the pictures. May be given "
-    "several times.",
-)
-@click.option(
-    "--teacher",
-    "teachers",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    help="A .keras file of ours, given twice or more, or with --vit: the model begins as the first "
-    "and learns what they say together. Only pictures of --unseen are cross-validated, "
-    "which none of them may have been trained on; for a teacher with the files of --keep-folds "
-    "beside it, its folds' models count.",
-)
-@click.option(
-    "--vit",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --teacher: an ONNX file of DINOv2 ViT-S/14, fine-tuned first and one more teacher, "
-    "see train/vit.py.",
-)
-@click.option(
-    "--keep-folds",
-    is_flag=True,
-    help="Also write the models of the cross-validation, as OUT_fold0.keras and so on.",
-)
-@click.option(
-    "--fold",
-    "only",
-    type=click.IntRange(0),
-    multiple=True,
-    help="Train this fold (0, 1 ...) of the cross-validation and stop. Processes on cores of their "
-    "own can so share the work, once one of them has made the views (with --vit: and the tokens); "
-    "the same command without this goes on from there.",
-)
-@click.option(
-    "--set",
-    "changes",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Another number for the recipe, as steps=200; see train/recipe.py for their names.",
-)
+@click.option("--baseline", is_flag=True, help="Train the notebook that this project began as.")
 def main(
     folders: tuple[Path, ...],
-    weights: str,
-    unseen: Path | None,
     out: Path,
-    kind: str,
-    wrong_labels: Path | None,
-    boxes_files: tuple[Path, ...],
-    teachers: tuple[Path, ...],
-    vit: Path | None,
-    keep_folds: bool,
-    only: tuple[int, ...],
-    changes: tuple[str, ...],
+    state: Path | None,
+    positive: tuple[str, ...],
+    negative: tuple[str, ...],
+    splits: Path | None,
+    recipe_file: Path,
+    start: Path | None,
+    workers: int,
+    show: bool,
+    baseline: bool,
 ) -> None:
-    """Fine-tunes MobileNetV2 on folders of pictures and writes a .keras file.
+    """Train a MobileNetV2 on labelled pictures and write a .keras file with its decision.
 
-    Cross-validates first: what its models say of pictures they have not seen gives the threshold,
-    and is written to a .csv file beside the model. A run that was broken off goes on where it was
-    when the same command is given again.
+    The folders may be one that holds the sets of train/splits.csv, or sets of your own with one
+    folder per label. What was understood is printed before the training begins.
     """
     if out.suffix != ".keras":
         raise click.BadParameter(f"{out} does not end in .keras", param_hint="--out")
-    if weights != "imagenet" and not Path(weights).is_file():
-        raise click.BadParameter(f"{weights}: there is no such file", param_hint="--weights")
-    if teachers and (len(teachers) + bool(vit) < 2 or not unseen):
-        raise click.UsageError("--teacher is given twice or more, or with --vit; with --unseen.")
-    if vit and not teachers:
-        raise click.UsageError("--vit needs --teacher: the model to begin as.")
-    recipe = _change(Recipe(), changes)
     try:
-        found = [example for folder in folders for example in find_examples(folder)]
-    except DatasetError as error:
-        raise click.BadParameter(str(error), param_hint="--data") from None
-    examples = list({example.path: example for example in found}.values())
-    if len(examples) < len(found):
-        click.echo(f"{len(found) - len(examples)} pictures are given twice, and taken once.")
-    smoking_folders = {f"{e.dataset}/{e.group}" for e in examples if e.smoking}
-    click.echo(f"Smoking: {', '.join(sorted(smoking_folders))}; every other folder is not")
-    if kind == "notebook":
-        _train_notebook(examples, weights, out, recipe.seed)
-    else:
-        wrong = _names(wrong_labels, "--wrong-labels")
-        named = _names(unseen, "--unseen") if unseen else {e.name for e in examples}
-        try:
-            boxes = read_boxes(boxes_files)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--boxes") from None
-        if vit:
-            with contextlib.suppress(ModuleNotFoundError):  # what is missing is said later
-                # Brings triton, which ends the process when it is loaded after TensorFlow.
-                import torch._dynamo  # noqa: F401
-        from train.run import Run, train
-        from train.training import TrainingError
-
-        trained_on = [e for e in examples if e.split != TESTING]
-        run = Run(trained_on, weights, teachers, named, wrong, boxes, recipe, vit)
-        try:
-            train(run, out, keep_folds, only)
-        except TrainingError as error:
-            raise click.UsageError(str(error)) from None
-        if only:
+        recipe = read_recipe(recipe_file)
+        data = find_data(recipe, folders, positive, negative, splits)
+        click.echo(describe(data.examples))
+        if show:
+            write_table(out.with_suffix(".csv"), data.examples)
+            click.echo(f"Wrote {out.with_suffix('.csv')}.")
             return
-    click.echo(f"Evaluate it with: python3 run.py evaluate {out} {' '.join(map(str, folders))}")
+        if baseline:
+            _train_baseline(data, str(start or "imagenet"), out, recipe.seed)
+        else:
+            _train(
+                recipe,
+                data,
+                out,
+                state or out.with_suffix("").with_name(f"{out.stem}-training"),
+                start,
+                workers,
+            )
+    except (ModelError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    where = " ".join(f'"{folder}"' for folder in folders)
+    click.echo(f"Evaluate it: {invocation()} evaluate {out} {where} --split {VALIDATION}")
 
 
-def _names(file: Path | None, option: str) -> set[str]:
-    try:
-        return names_in(file)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+def _train(
+    recipe: Recipe, data: Data, out: Path, folder: Path, start: Path | None, workers: int
+) -> None:
+    # Checked before anything is read or downloaded.
+    from train.decide import SIZES, decide
+    from train.decision import DecisionRecipe
+    from train.scoring import load_model, score
+    from train.student import (
+        StudentRecipe,
+        build_student,
+        open_folder,
+        start_weights,
+        train_student,
+    )
+    from train.views import ViewRecipe
+
+    student = part(StudentRecipe, recipe.student, "student")
+    views = part(ViewRecipe, recipe.views, "views")
+    decision = part(DecisionRecipe, recipe.decision, "decision")
+    training = _of(data, TRAINING)
+    validation = _of(data, VALIDATION)
+    weights = draw_weights(training, recipe.shares if data.known else {})
+    boxes = data.boxes(recipe)
+    open_folder(folder, {"recipe": recipe.sha256, "pictures": len(data.examples)})
+    write_table(folder / "splits.csv", data.examples)
+    click.echo(f"Checkpoints: {folder}. Stop at any time; run the same command again to resume.")
+    file = start_weights(recipe.start, folder, start)
+    readable, pictures = load_pictures(training)
+    kept = {e.name for e in readable}
+    model = train_student(
+        readable,
+        pictures,
+        boxes,
+        weights[[e.name in kept for e in training]],
+        folder,
+        lambda: build_student(file),
+        student,
+        views,
+        recipe.seed,
+        workers=workers,
+        say=click.echo,
+    )
+    trained = folder / "trained.keras"
+    with whole_file(trained) as partial:
+        model.save(partial)
+    click.echo("Fitting the decision on Validation.")
+    scores = score(load_model(trained), validation, SIZES, decision.upscale, extra=True)
+    decide(trained, scores, recipe, out)
 
 
-def _train_notebook(examples: Sequence[Example], weights: str, out: Path, seed: int) -> None:
+def _train_baseline(data: Data, weights: str, out: Path, seed: int) -> None:
+    from edge_app.decision import Decision, replace_decision
     from train.notebook import train_notebook
-    from train.training import save
+    from train.views import SIZE
 
-    first = [e for e in examples if e.dataset == examples[0].dataset]
-    training = load_pixels([e for e in first if e.split == TRAINING])
-    validation = load_pixels([e for e in first if e.split == VALIDATION])
-    model, decision = train_notebook(training, validation, weights, seed)
-    save(model, decision, out)
+    def arrays(split: str) -> tuple[np.ndarray, np.ndarray]:
+        examples, pixels = load_pixels(_of(data, split), SIZE)
+        return pixels, np.array([e.smoking for e in examples])
+
+    model = train_notebook(arrays(TRAINING), arrays(VALIDATION), weights, seed)
+    with whole_file(out) as partial:
+        model.save(partial)
+        replace_decision(partial, Decision(chosen="0.5, as in the notebook"))
     click.echo(f"Wrote {out}.")
 
 
-def _change(recipe: Recipe, changes: tuple[str, ...]) -> Recipe:
-    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
-    for change in changes:
-        name, _, value = change.partition("=")
-        try:
-            number = kinds[name](value)
-        except (KeyError, ValueError):
-            raise click.BadParameter(
-                f"{change}: expected NAME=VALUE with one of {', '.join(kinds)}", param_hint="--set"
-            ) from None
-        try:
-            recipe = replace(recipe, **{name: number})
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--set") from None
-    return recipe
+def _of(data: Data, split: str) -> list[Example]:
+    """The pictures of a split.
+
+    Raises:
+        DatasetError: one of the labels is missing.
+    """
+    examples = [e for e in data.examples if e.split == split]
+    if {e.smoking for e in examples} != {False, True}:
+        raise DatasetError(
+            f"expected {split} pictures of both labels, got {len(examples)} pictures of "
+            f"{'one' if examples else 'none'}; more groups are needed, or a table: --splits FILE"
+        )
+    return examples
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command ``python -m train.evaluate``: the figures of a model, ``.keras`` or ``.tflite``."""
+"""The command ``python3 run.py evaluate``: the figures of any model on any labelled pictures."""
 
 from __future__ import annotations
 
@@ -8,287 +8,372 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
+import cv2
 import numpy as np
-from tqdm import tqdm
+from PIL import Image, ImageDraw
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from edge_app import Classifier, ModelError
+from edge_app import ModelError
 from edge_app.decision import Decision, read_decision
-from train.data import (
-    TESTING,
-    TRAINING,
-    VALIDATION,
-    DatasetError,
-    Example,
-    find_examples,
-    load_pixels,
-    names_in,
-)
+from edge_app.imaging import read_thumbnail
+from edge_app.looks import combine_all
+from train.data import SPLITS, TESTING, DatasetError, Example, describe
+from train.decision import DecisionRecipe
 from train.metrics import measure
-from train.report import plot_folder, to_markdown
-from train.robustness import CHANGES
-from train.unseen import Unseen, read_unseen
+from train.recipe import SHIPPED, family_of, find_data, part, read_recipe
+from train.report import figures_block, print_table, to_markdown, write_plots
+from train.scoring import Scores, load_model, score
 
-Scorer = Callable[[np.ndarray], np.ndarray]
+CONDITION_PICTURES = 600
+"""At most so many pictures are changed by each condition."""
+
+SIZES = {"below 16 pixels": 16, "16 to 32": 32, "32 to 64": 64, "64 and more": 1e9}
+"""Longer side of what is smoked in the model's input, in pixels, and the upper limit."""
+
+
+def _jpeg(pixels: np.ndarray, quality: int = 30) -> np.ndarray:
+    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+
+
+def _noise(pixels: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(int(pixels.sum()))
+    return (pixels + rng.normal(0, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
+
+
+def _film_still(pixels: np.ndarray) -> np.ndarray:
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = ((grey - grey.mean()) * 1.3 + 90).clip(0, 255)
+    bar = len(grey) // 8
+    grey[:bar] = grey[-bar:] = 0
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, 2)
+
+
+CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as they are": lambda pixels: pixels,
+    "blur (sigma 2)": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 2.0),
+    "noise (sigma 12)": _noise,
+    "JPEG of quality 30": _jpeg,
+    "low light (a quarter)": lambda pixels: (pixels * 0.25).astype(np.uint8),
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "as a film still (dark, black and white, bars)": _film_still,
+}
+"""Each takes and gives the model's input, ``uint8[size, size, 3]``, RGB."""
 
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python3 run.py evaluate models/smoking_mobilenetv2_int8.tflite smoker",
+    epilog="Example: python3 run.py evaluate model.tflite mine --positive smoker",
 )
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--split",
-    type=click.Choice([TRAINING, VALIDATION, TESTING, "all"]),
-    default=TESTING,
-    show_default=True,
+    "splits",
+    type=click.Choice([*SPLITS, "all"]),
+    multiple=True,
+    help="Measure these pictures; repeat it for several splits.  [default: Testing, or all where "
+    "there are none]",
+)
+@click.option("--positive", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are Smoking.")
+@click.option(
+    "--negative", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are NotSmoking."
 )
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="[default: the one in the model file]"
 )
 @click.option(
-    "--unseen",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The .csv file that training wrote: what cross-validation said of the other pictures.",
-)
-@click.option(
-    "--wrong-labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV file whose column picture names what is set aside in the figures of --unseen.",
-)
-@click.option(
     "--keras",
     "original",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The .keras file that a .tflite file was made from, to compare their scores.",
+    help="Compare with the .keras file that a .tflite file was made from.",
+)
+@click.option("--quick", is_flag=True, help="Leave out changed pictures and the check of looks.")
+@click.option(
+    "--worst",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a contact sheet of the worst mistakes to FILE.jpg.",
 )
 @click.option(
-    "--robustness", is_flag=True, help="Measure also what blur, noise, JPEG and darkness cost."
+    "--figures",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Put the most important figures into this Markdown file, between the comments figures "
+    "and /figures.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A folder for evaluation.json and the plots. The report lies beside it, with its name in "
-    "capitals: evaluation and EVALUATION.md.  [default: MODEL's name and format + _evaluation]",
+    help="Write evaluation.json and plots to this folder, and beside it the report, its name in "
+    "capitals.  [default: MODEL's name and format + _evaluation]",
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=SHIPPED,
+    help="A recipe file with the table of splits and the families.  [default: train/recipe.toml]",
 )
 def main(
     model: Path,
     data: tuple[Path, ...],
-    split: str,
+    splits: tuple[str, ...],
+    positive: tuple[str, ...],
+    negative: tuple[str, ...],
     threshold: float | None,
-    unseen: Path | None,
-    wrong_labels: Path | None,
     original: Path | None,
-    robustness: bool,
+    quick: bool,
+    worst: Path | None,
+    figures: tuple[Path, ...],
     out: Path | None,
+    recipe_file: Path,
 ) -> None:
-    """Measures a .keras or .tflite model on labelled pictures (DATA: folders as for training).
+    """Measure a .keras or .tflite MODEL on labelled pictures.
 
-    A .keras model is given pixels from 0 to 255, so its preprocessing has to be inside its graph.
-
-    Prints a table, and writes evaluation.json, plots, and a report that shows them.
+    DATA are folders as for train. Prints a table, and writes evaluation.json, plots and a report.
     """
     try:
-        examples = [example for folder in data for example in find_examples(folder)]
-    except DatasetError as error:
-        raise click.BadParameter(str(error), param_hint="DATA") from None
-    examples = [e for e in examples if split in ("all", e.split)]
-    if not examples and not unseen:
-        raise click.UsageError(
-            f"There are no {split} pictures in {', '.join(map(str, data))}. Sets without splits "
-            "are trained on whole: --unseen FILE shows what cross-validation said of them, --split "
-            "all measures a model that has not seen them."
+        recipe = read_recipe(recipe_file)
+        found = find_data(recipe, data, positive, negative)
+        examples = _choose(found.examples, splits, found.known)
+        click.echo(describe(examples))
+        decision = read_decision(str(model)) or Decision()
+        decision = decision if threshold is None else decision.with_threshold(threshold)
+        sizes = decision.looks.sizes if decision.looks else ()
+        upscale = part(DecisionRecipe, recipe.decision, "decision").upscale
+        upscale = decision.looks.upscale if decision.looks else upscale
+        loaded = load_model(model)
+        scores = score(loaded, examples, sizes, upscale)
+        if not scores.examples:
+            raise DatasetError("none of the pictures could be read")
+        one, all_looks = (
+            1 / (1 + np.exp(-combine_all(scores.logits, looks))) for looks in (None, decision.looks)
         )
-    if threshold is None:
-        threshold = (read_decision(str(model)) or Decision()).threshold
-    try:
-        size, score = load_scorer(model)
-        examples, pixels = load_pixels(examples, size)
-        scores = score(pixels) if examples else np.empty(0)
+        families = [family_of(recipe, e.dataset) for e in scores.examples]
         report = {
             "model": model.name,
             "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-            "split": split,
-            "threshold": threshold,
-            "datasets": evaluate(examples, scores, threshold),
+            "split": " and ".join(sorted({e.split or "all" for e in scores.examples})),
+            "threshold": decision.threshold,
+            "chosen": decision.chosen,
+            "uncertain": decision.uncertain,
+            "looks": decision.looks and decision.looks.to_dict(),
+            "speed": _speed(scores, decision),
+            **figures_of(scores.examples, families, one, all_looks, decision, found.boxes(recipe)),
         }
-        measured = {
-            name: [(e, s) for e, s in zip(examples, scores, strict=True) if e.dataset == name]
-            for name in report["datasets"]
-        }
-        if unseen:
-            for name, part in _cross_validated(unseen, names_in(wrong_labels)).items():
-                report["datasets"] |= {name: _with_folds(part, threshold)}
-                measured[name] = part
-        if robustness and examples:
-            report["robustness"] = _robustness(score, examples, pixels, threshold)
-        if original and examples:
-            report["against_keras"] = _against(original, pixels, scores, threshold)
+        if not quick:
+            sample = scores.examples[:: max(1, len(scores.examples) // CONDITION_PICTURES)]
+            report["conditions"] = {
+                name: _condition(score(loaded, sample, change=change), decision)
+                for name, change in CONDITIONS.items()
+            }
+            report["looks_alone"] = looks_alone(scores.examples)
+        if original:
+            report["against_keras"] = _against(
+                score(load_model(original), scores.examples), one, decision.threshold
+            )
     except (ModelError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-
-    for name, part in measured.items():
-        report["datasets"][name]["worst_mistakes"] = _worst(part, threshold)
     out = out or model.with_name(f"{model.stem}_{model.suffix[1:]}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    _write_plots(report, measured, out)
+    smoking = np.array([e.smoking for e in scores.examples], bool)
+    write_plots(smoking, all_looks, np.array(families), report, out)
+    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     document = out.with_name(f"{out.name.upper()}.md")
-    document.write_text(to_markdown(report, out.name))
-    _print_table(report["datasets"])
+    document.write_text(to_markdown(report, out.name), encoding="utf-8")
+    for file in figures:
+        figures_block(report, file)
+    if worst:
+        contact_sheet(scores.examples, all_looks, decision.threshold, worst)
+        click.echo(f"Wrote {worst}.")
+    click.echo(print_table(report))
     click.echo(f"Wrote {out}{os.sep}evaluation.json and plots, and {document}.")
 
 
-def _cross_validated(file: Path, wrong: set[str]) -> dict[str, list[tuple[Unseen, float]]]:
-    parts = defaultdict(list)
-    for picture in read_unseen(file):
-        if picture.name not in wrong:
-            parts[f"{picture.dataset}, cross-validated"].append((picture, picture.score))
-    return dict(parts)
+def _choose(examples: Sequence[Example], splits: Sequence[str], known: bool) -> list[Example]:
+    if not splits:
+        tested = [e for e in examples if e.split == TESTING]
+        return tested or ([] if known else list(examples))
+    chosen = [e for e in examples if "all" in splits or e.split in splits]
+    if not chosen:
+        raise DatasetError(f"there are no {' or '.join(splits)} pictures; try --split all")
+    return chosen
 
 
-def _with_folds(part: list[tuple[Unseen, float]], threshold: float) -> dict:
-    """The figures of all folds together, and the accuracy of each."""
-    pictures, scores = zip(*part, strict=True)
-    (result,) = evaluate(pictures, np.array(scores), threshold).values()
-    right = defaultdict(list)
-    for picture, value in part:
-        right[picture.fold].append((value >= threshold) == picture.smoking)
-    result["accuracy_by_fold"] = [float(np.mean(right[fold])) for fold in sorted(right)]
-    return result
-
-
-def _robustness(
-    score: Scorer, examples: Sequence[Example], pixels: np.ndarray, threshold: float
-) -> dict[str, float]:
-    smoking = np.array([e.smoking for e in examples])
-    accuracy = {}
-    for name, change in {"as they are": lambda picture: picture, **CHANGES}.items():
-        scores = score(np.stack([change(picture) for picture in pixels]))
-        accuracy[name] = float(np.mean((scores >= threshold) == smoking))
-    return accuracy
-
-
-def _against(
-    original: Path, pixels: np.ndarray, scores: np.ndarray, threshold: float
-) -> dict[str, float]:
-    _, score_original = load_scorer(original)
-    expected = score_original(pixels)
-    flips = (expected >= threshold) != (scores >= threshold)
-    return {
-        "pictures": len(scores),
-        "other_label": int(flips.sum()),
-        "other_label_and_far_from_the_threshold": int(
-            (flips & (np.abs(expected - threshold) > 0.1)).sum()
-        ),
-        "mean_difference": float(np.abs(expected - scores).mean()),
-        "largest_difference": float(np.abs(expected - scores).max()),
-    }
-
-
-def _worst(part: Sequence[tuple[Example | Unseen, float]], threshold: float) -> list[list]:
-    """Names and scores of the ten pictures that are furthest on the wrong side."""
-    mistakes = [
-        (abs(value - threshold), picture.name, float(value))
-        for picture, value in part
-        if (value >= threshold) != picture.smoking
-    ]
-    return [[name, round(value, 3)] for _, name, value in sorted(mistakes, reverse=True)[:10]]
-
-
-def _write_plots(report: dict, measured: dict, out: Path) -> None:
-    from train.plots import plot_all, plot_false_alarms
-
-    for name, part in measured.items():
-        folder = out / plot_folder(name)
-        smoking = np.array([picture.smoking for picture, _ in part])
-        plot_all(smoking, np.array([value for _, value in part]), report["threshold"], folder)
-        if groups := report["datasets"][name].get("false_alarms_by_group"):
-            plot_false_alarms(groups, folder / "false_alarms.png")
-
-
-def load_scorer(model: Path) -> tuple[int, Scorer]:
-    """Loads a model of either kind.
-
-    Returns:
-        The side of its input in pixels, and a function that takes pixels
-        ``uint8[n, size, size, 3]``, RGB, and gives P(Smoking) ``float32[n]``, with a progress bar.
-
-    Raises:
-        edge_app.ModelError: a ``.tflite`` file cannot be used.
-        ValueError: a ``.keras`` file cannot be used.
-    """
-    if model.suffix == ".tflite":
-        classifier = Classifier(model)
-
-        def classify(pixels: np.ndarray) -> np.ndarray:
-            bar = tqdm(pixels, "Classifying", unit="picture", disable=None)
-            scores = [classifier.classify_pixels(picture).smoking for picture in bar]
-            return np.array(scores, np.float32)
-
-        return classifier.info.size, classify
-
-    import keras
-
-    network = keras.models.load_model(model, compile=False)
-
-    def predict(pixels: np.ndarray) -> np.ndarray:
-        batches = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
-        scores = [
-            network.predict_on_batch(batch.astype(np.float32))[:, -1]
-            for batch in tqdm(batches, "Classifying", unit="batch", disable=None)
-        ]
-        return np.concatenate(scores)
-
-    return network.inputs[0].shape[1], predict
-
-
-def evaluate(
-    examples: Sequence[Example | Unseen], scores: np.ndarray, threshold: float
-) -> dict[str, dict]:
-    """Figures for each data set, with false alarms by group where it has many groups.
+def figures_of(
+    examples: Sequence[Example],
+    families: Sequence[str],
+    one: np.ndarray,
+    all_looks: np.ndarray,
+    decision: Decision,
+    boxes: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """All figures of scores: over families by looks, by set, kind, size and look of the picture.
 
     Args:
         examples: the pictures.
-        scores: their P(Smoking), ``float[n]``.
-        threshold: from which score on a picture is labelled Smoking.
+        families: of each.
+        one, all_looks: P(Smoking) after one look and after all, ``float[n]``.
+        decision: threshold and uncertain range.
+        boxes: around what is smoked.
     """
-    places = defaultdict(list)
-    for place, example in enumerate(examples):
-        places[example.dataset].append(place)
-    results = {}
-    for dataset, of_dataset in places.items():
-        smoking = np.array([examples[i].smoking for i in of_dataset])
-        results[dataset] = measure(smoking, scores[of_dataset], threshold)
-        alarms = defaultdict(list)
-        for i in of_dataset:
-            if not examples[i].smoking:
-                alarms[examples[i].group].append(bool(scores[i] >= threshold))
-        if len(alarms) > 1:
-            results[dataset]["false_alarms_by_group"] = {
-                group: [sum(of_group), len(of_group)] for group, of_group in sorted(alarms.items())
-            }
-    return results
+    smoking = np.array([e.smoking for e in examples], bool)
+
+    def table(names: Sequence[str | None], scores: np.ndarray = all_looks) -> dict[str, dict]:
+        places = defaultdict(list)
+        for place, name in enumerate(names):
+            if name is not None:
+                places[name].append(place)
+        return {
+            name: measure(
+                smoking[of], scores[of], decision.threshold, decision.uncertain, scores[~smoking]
+            )
+            for name, of in places.items()
+        }
+
+    splits = {e.split for e in examples}
+    sets = [e.dataset if len(splits) < 2 else f"{e.dataset}, {e.split}" for e in examples]
+    kinds = [f"{e.dataset}: {e.kind}" if e.kind else None for e in examples]
+    everything = ["all pictures"] * len(examples)
+    families = list(families)
+    return {
+        "one_look": table(everything, one) | table(families, one),
+        "all_looks": table(everything) | table(families),
+        "datasets": table(sets),
+        "kinds_without_smoking": table(
+            [None if e.smoking else k for e, k in zip(examples, kinds, strict=True)]
+        ),
+        "kinds_with_smoking": table(
+            [k if e.smoking else None for e, k in zip(examples, kinds, strict=True)]
+        ),
+        "sizes": table([_size(e, boxes) for e in examples]),
+        "appearance": table([_appearance(e) for e in examples]),
+    }
 
 
-def _print_table(results: dict[str, dict]) -> None:
-    columns = ("pictures", "accuracy", "loss", "ROC AUC", "Smoking recall", "false alarms")
-    click.echo(f"{'':<28}" + "".join(f"{name:>16}" for name in columns))
-    for dataset, result in results.items():
-        smoking, not_smoking = result["classes"]["Smoking"], result["classes"]["NotSmoking"]
-        cells = (
-            str(result["pictures"]),
-            f"{result['accuracy']:.2%}",
-            f"{result['loss']:.3f}",
-            f"{result['roc_auc']:.4f}" if result["roc_auc"] is not None else "-",
-            f"{smoking['recall']:.1%}" if smoking["pictures"] else "-",
-            f"{1 - not_smoking['recall']:.1%}" if not_smoking["pictures"] else "-",
+def _size(example: Example, boxes: dict[str, np.ndarray]) -> str | None:
+    found = boxes.get(example.name)
+    if not example.smoking or found is None:
+        return None
+    side = 224 * (found[:, 2:] - found[:, :2]).max()
+    return next(name for name, limit in SIZES.items() if side < limit)
+
+
+def _features(example: Example) -> np.ndarray:
+    """What a picture looks like, whatever it shows."""
+    image = read_thumbnail(example.path, 448)
+    pixels = np.asarray(image.resize((224, 224))).astype(np.float32)
+    grey = pixels.mean(2)
+    edges = [grey[:20].mean(), grey[-20:].mean(), grey[:, :20].mean(), grey[:, -20:].mean()]
+    return np.array(
+        [
+            example.path.stat().st_size,
+            *(image.width, image.height, image.width / image.height),
+            *pixels.mean((0, 1)),
+            *(grey.std(), np.ptp(pixels, axis=2).mean()),
+            cv2.Laplacian(grey, cv2.CV_32F).var(),
+            *edges,
+        ]
+    )
+
+
+def _appearance(example: Example) -> str:
+    _, _, _, _, red, green, blue, _, colour, _, top, bottom, _, _ = _features(example)
+    brightness = (red + green + blue) / 3
+    if max(top, bottom) < 6 < brightness:
+        return "film bars"
+    if colour < 4:
+        return "black and white"
+    return "dark" if brightness < 60 else "other"
+
+
+def looks_alone(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
+    """How well looks alone tell the labels: AUC of a random forest on unseen groups.
+
+    It sees file size, shape, mean colour, contrast, sharpness and borders. An AUC near 0.5 means
+    that they say nothing; where it is high, a model can learn the look of a set for its label.
+
+    Returns:
+        Per set with both labels, and over all.
+    """
+    features = np.array([_features(e) for e in examples])
+    names = np.array([e.dataset for e in examples])
+    found = {}
+    for name in ["all pictures", *sorted(set(names.tolist()))]:
+        of = np.flatnonzero((names == name) | (name == "all pictures"))
+        smoking = np.array([examples[i].smoking for i in of])
+        groups = np.array([examples[i].group for i in of])
+        fewest = min(len(set(groups[smoking].tolist())), len(set(groups[~smoking].tolist())))
+        if fewest < 10:
+            continue
+        forest = RandomForestClassifier(200, min_samples_leaf=3, random_state=0, n_jobs=1)
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+        predicted = cross_val_predict(
+            forest, features[of], smoking, groups=groups, cv=folds, method="predict_proba"
         )
-        click.echo(f"{dataset:<28}" + "".join(f"{cell:>16}" for cell in cells))
+        found[name] = {
+            "auc": float(roc_auc_score(smoking, predicted[:, 1])),
+            "pictures": len(of),
+        }
+    return found
+
+
+def _condition(scores: Scores, decision: Decision) -> dict[str, Any]:
+    smoking = np.array([e.smoking for e in scores.examples], bool)
+    return measure(smoking, 1 / (1 + np.exp(-scores.logits[:, 0])), decision.threshold)
+
+
+def _speed(scores: Scores, decision: Decision) -> dict[str, float]:
+    """Milliseconds of the model alone, and how many pictures are looked at again."""
+    negative = np.array([not e.smoking for e in scores.examples])
+    again = np.zeros(len(negative), bool)
+    taken = (~np.isnan(scores.logits[:, 1:])).sum(1)
+    if decision.looks:
+        again = scores.logits[:, 0] >= decision.looks.lowest
+    return {
+        "one_look_ms": scores.ms,
+        "all_looks_ms": float(scores.ms * (1 + np.mean(np.where(again, taken, 0)))),
+        "looked_again": float(again.mean()),
+        "looked_again_without_smoking": float(again[negative].mean()) if negative.any() else 0.0,
+    }
+
+
+def _against(expected: Scores, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    other = 1 / (1 + np.exp(-expected.logits[:, 0]))
+    flips = (other >= threshold) != (scores >= threshold)
+    return {
+        "pictures": len(scores),
+        "other_label": int(flips.sum()),
+        "mean_difference": float(np.abs(other - scores).mean()),
+        "largest_difference": float(np.abs(other - scores).max()),
+    }
+
+
+def contact_sheet(
+    examples: Sequence[Example], scores: np.ndarray, threshold: float, file: Path, count: int = 40
+) -> None:
+    """Writes the pictures that are furthest on the wrong side, with their scores."""
+    smoking = np.array([e.smoking for e in examples])
+    wrong = np.flatnonzero((scores >= threshold) != smoking)
+    wrong = wrong[np.argsort(-np.abs(scores[wrong] - threshold))][:count]
+    side, across = 180, 8
+    sheet = Image.new("RGB", (across * side, (side + 28) * -(-max(1, len(wrong)) // across)))
+    draw = ImageDraw.Draw(sheet)
+    for number, place in enumerate(wrong):
+        x, y = number % across * side, number // across * (side + 28)
+        sheet.paste(read_thumbnail(examples[place].path, side), (x, y))
+        label = "Smoking" if smoking[place] else "NotSmoking"
+        draw.text((x + 2, y + side), f"{scores[place]:.2f}, is {label}", "white")
+        draw.text((x + 2, y + side + 13), examples[place].name[-28:], "white")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(file)
 
 
 if __name__ == "__main__":

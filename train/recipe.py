@@ -1,97 +1,162 @@
-"""The numbers of a training run, in one place."""
+"""The recipe: every seed and number of a training, read from a TOML file and checked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import os
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
-_SHARES = (
-    *("pairs", "decay", "ema_momentum", "dropout", "smoking_share", "label_smoothing"),
-    *("teacher_weight", "vit_ema_momentum"),
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from train.data import (
+    DatasetError,
+    Example,
+    assign_splits,
+    find_examples,
+    read_boxes,
+    read_names,
+    read_table,
 )
+
+SHIPPED = Path(__file__).with_name("recipe.toml")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run; the defaults take an hour and a half on two cores.
+    """What is in a recipe's file; `train/recipe.toml` explains each number.
 
     Attributes:
-        cut: name of the backbone layer up to which nothing is trained. What it gives is computed
-            once for every view, which leaves training with less than half of its arithmetic.
-        views: random views of each picture.
-        blanks: how many pictures that show nothing (black, one colour, a gradient, noise) are
-            added as NotSmoking, each in as many views.
-        pairs: share of the views that are made of two pictures, see `train.augment`.
-        folds: parts of the cross-validation.
-        scored_folds: how many of them are scored, each by a model of its own; fewer save time.
-        steps: batches of each fold's training.
-        final_steps: batches of the training on all pictures, which begins at the average of the
-            folds' weights. With teachers, but no transformer among them: of each fold's too, and
-            all begin as the first teacher.
-        batch: pictures a batch.
-        warmup: steps in which the learning rate rises, from a twentieth.
-        learning_rate: what it rises to, and stays at until it falls.
-        decay: share of the steps, at the end, in which it falls to a twentieth; in the training on
-            all pictures too.
-        final_learning_rate: as ``learning_rate``, of the training on all pictures.
-        ema_momentum: of the exponential moving average of the weights that a training ends with:
-            0.998 looks back over some 500 steps; 0 takes the last step's.
-        weight_decay: of AdamW.
-        dropout: share of the features that the last layer does not see in training.
-        smoking_share: how many of the drawn pictures are of the class Smoking; a view of one may
-            leave out the smoker.
-        label_smoothing: labels are drawn this far towards 1/2.
-        cell_weight: of what is learnt beside the label: which cells of the last feature map show
-            what is smoked, where boxes tell.
-        teacher_weight: how much of the label of a view is what the teachers say of it, where there
-            are any.
-        hint_weight: of what is learnt beside the label from a transformer's features, see
-            `train.hints`.
-        vit_steps: batches of the training of each fold's transformer, where one teaches.
-        vit_learning_rate: of its last block; it falls to a twentieth.
-        vit_ema_momentum: as ``ema_momentum``.
-        false_alarms: share of the NotSmoking pictures that the decision may get wrong in
-            cross-validation.
+        file: the file itself.
+        sha256: its checksum.
         seed: of everything random.
-
-    Raises:
-        ValueError: a number makes no sense.
+        data: tables and the split.
+        start: what the student starts at, see `train.student.start_weights`.
+        student, views, decision, teacher: numbers of each part; ``teacher`` is None without one.
+        shares: see `train.data.draw_weights`.
+        families: names of groups of sets that are judged together.
     """
 
-    cut: str = "block_2_add"
-    views: int = 16
-    blanks: int = 64
-    pairs: float = 0.4
-    folds: int = 5
-    scored_folds: int = 5
-    steps: int = 2000
-    final_steps: int = 400
-    batch: int = 32
-    warmup: int = 250
-    learning_rate: float = 1.5e-4
-    decay: float = 0.0
-    final_learning_rate: float = 7e-5
-    ema_momentum: float = 0.998
-    weight_decay: float = 0.02
-    dropout: float = 0.3
-    smoking_share: float = 0.5
-    label_smoothing: float = 0.05
-    cell_weight: float = 0.1
-    teacher_weight: float = 0.7
-    hint_weight: float = 1.0
-    vit_steps: int = 600
-    vit_learning_rate: float = 1e-4
-    vit_ema_momentum: float = 0.99
-    false_alarms: float = 0.025
-    seed: int = 1
+    file: Path
+    sha256: str
+    seed: int
+    data: dict[str, Any]
+    start: str | dict[str, str]
+    student: dict[str, Any]
+    views: dict[str, Any]
+    decision: dict[str, Any]
+    shares: dict[str, dict[str, float]]
+    families: dict[str, list[str]]
+    teacher: dict[str, Any] | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("views", "steps", "final_steps", "batch", "scored_folds", "vit_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more")
-        if self.folds < 2:
-            raise ValueError("folds: expected 2 or more")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a share, from 0 to 1")
-        if not 0 < self.false_alarms < 1:
-            raise ValueError("false_alarms: expected a share above 0 and below 1, as 0.025")
+
+def read_recipe(file: Path = SHIPPED) -> Recipe:
+    """Reads a recipe.
+
+    Raises:
+        ValueError: the file is missing, no TOML, or has parts that are missing or unknown.
+    """
+    try:
+        content = file.read_bytes()
+        values = tomllib.loads(content.decode())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+    known = {field.name for field in fields(Recipe)} - {"file", "sha256"}
+    if unknown := values.keys() - known:
+        raise ValueError(f"{file}: unknown: {', '.join(sorted(unknown))}")
+    if missing := known - {"teacher"} - values.keys():
+        raise ValueError(f"{file}: missing: {', '.join(sorted(missing))}")
+    return Recipe(file=file, sha256=hashlib.sha256(content).hexdigest(), **values)
+
+
+def part(kind: type, values: dict[str, Any], name: str) -> Any:
+    """One part of a recipe as its dataclass.
+
+    Raises:
+        ValueError: a number is missing, unknown, or makes no sense.
+    """
+    known = {field.name for field in fields(kind)}
+    if values.keys() != known:
+        different = ", ".join(sorted(values.keys() ^ known))
+        raise ValueError(f"[{name}]: missing or unknown: {different}")
+    return kind(**values)
+
+
+def family_of(recipe: Recipe, dataset: str) -> str:
+    """The family that a set belongs to; its own name where it belongs to none."""
+    return next((name for name, sets in recipe.families.items() if dataset in sets), dataset)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The pictures of a command line.
+
+    Attributes:
+        examples: with their splits.
+        known: whether they are the pictures of the recipe's table.
+        folders: where they lie.
+    """
+
+    examples: list[Example]
+    known: bool
+    folders: tuple[Path, ...]
+
+    def boxes(self, recipe: Recipe) -> dict[str, Any]:
+        """The boxes of the recipe, or those of ``boxes.csv`` in the folders.
+
+        Raises:
+            DatasetError: a file is missing or makes no sense.
+        """
+        if self.known:
+            names = [name.format(data=self.folders[0]) for name in recipe.data["boxes"]]
+            return read_boxes([recipe.file.parent / name for name in names])
+        found = {}
+        for folder in self.folders:
+            if (folder / "boxes.csv").is_file():
+                boxes = read_boxes([folder / "boxes.csv"])
+                found |= {f"{folder.resolve().name}/{name}": box for name, box in boxes.items()}
+        return found
+
+
+def find_data(
+    recipe: Recipe,
+    folders: tuple[Path, ...],
+    positive: tuple[str, ...] = (),
+    negative: tuple[str, ...] = (),
+    splits: Path | None = None,
+) -> Data:
+    """Finds the pictures of a command line and their splits.
+
+    One folder that holds the sets of the recipe's table is read by that table, as are the names of
+    ``splits``. All else is read by the names of folders, and what has no split is assigned one.
+
+    Args:
+        recipe: with its table of splits, the seed and share of a new split.
+        folders: data sets, or the one folder that the names of the table are relative to.
+        positive, negative: names of folders, see `train.data.find_examples`.
+        splits: a table of the user's own.
+
+    Raises:
+        DatasetError: there are no such pictures, or their labels are ambiguous.
+    """
+    table = splits or recipe.file.parent / recipe.data["splits"]
+    sets = {name for family in recipe.families.values() for name in family}
+    known = len(folders) == 1 and any((folders[0] / name).is_dir() for name in sets)
+    if splits or (known and table.is_file() and not positive and not negative):
+        if len(folders) != 1:
+            raise DatasetError("--splits: its names are relative to one folder; give one folder")
+        return Data(read_table(table, folders[0]), known, folders)
+    found = [e for folder in folders for e in find_examples(folder, positive, negative)]
+    unique = list({os.path.realpath(e.path): e for e in found}.values())
+    wrong = {name for f in folders if (f / "wrong_labels.csv").is_file() for name in _wrong(f)}
+    kept = [e for e in unique if e.name not in wrong]
+    return Data(assign_splits(kept, recipe.data["folds"], recipe.seed), False, folders)
+
+
+def _wrong(folder: Path) -> set[str]:
+    return {f"{folder.resolve().name}/{name}" for name in read_names(folder / "wrong_labels.csv")}

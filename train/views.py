@@ -1,198 +1,305 @@
-"""Augmented views of pictures, as the frozen first layers of the backbone see them.
+"""Fresh random views of training pictures (data augmentation); no view is made twice.
 
-The layers up to the cut are not trained, so what they give for a view is computed once and kept
-in a file, and every fold and every pass over the pictures reads it from there. What a view shows
-is kept beside it: a view may leave out the smoker of its picture.
+Both labels get the same changes of look, so that black and white, film bars, print or blur say
+nothing about the label. A view of a Smoking picture keeps what is smoked where boxes tell where it
+is. Everything follows from the seed and the number of the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import cv2
 import keras
 import numpy as np
-from tqdm import tqdm
+from PIL import Image
 
-from edge_app.files import whole_file
-from edge_app.parallel import map_ahead
-from train.augment import augment, blank
-from train.recipe import Recipe
-from train.scene import Scene
+cv2.setNumThreads(1)
 
-CELLS = 7
-"""Rows and columns of the backbone's last feature map."""
-_BATCH = 64
+SIZE = 224
+"""Side of a view in pixels."""
+
+_TRIES = 12
+_WORDS = [
+    *("SALE", "NEW", "the", "of", "and", "FILM", "1954", "smoking", "no", "open", "best", "cafe"),
+    *("tonight", "STARRING", "price", "total", "12.50", "please", "news", "a", "story"),
+]
+_GREY = np.float32([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """Views of all pictures, the blanks behind them; the last view is the picture as it is.
+class ViewRecipe:
+    """How views are made. The probability of each change; how strong it is stands in the code.
 
     Attributes:
-        features: at the cut, mapped from a file,
-            ``float16[views + 1, n, rows, columns, channels]``.
-        cells: whether each cell of the last feature map shows something that is smoked: 1, 0, or
-            NaN where that is not known, ``float16[views + 1, n, CELLS, CELLS]``.
-        smoking: whether the view does, ``float16[views + 1, n]``.
-        pixels: ``uint8[views + 1, n, size, size, 3]``, RGB, where they are asked for.
+        smoking: share of Smoking views in a batch.
+        label_smoothing: labels are drawn this far towards 1/2.
+        mixup: share of batches that are blended with themselves (Zhang and others, 2018).
+        mixup_alpha: of the beta distribution that weights the blend.
+        blank: share of NotSmoking views that show nothing: one colour, a gradient, noise.
+        mosaic: share of views made of four pictures, three of them NotSmoking.
+        whole: share of crops that are the whole picture.
+        square: share of crops that are a square, as a second look is.
+        smallest_area: of a crop, as a share of the picture.
+        smallest_area_unboxed: the same for Smoking pictures without boxes.
+        box_inside: share of a box's area that has to be within the crop.
+        words: printed words; the other names below likewise.
     """
 
-    features: np.ndarray
-    cells: np.ndarray
-    smoking: np.ndarray
-    pixels: np.ndarray | None = None
+    smoking: float
+    label_smoothing: float
+    mixup: float
+    mixup_alpha: float
+    blank: float
+    mosaic: float
+    whole: float
+    square: float
+    smallest_area: float
+    smallest_area_unboxed: float
+    box_inside: float
+    words: float
+    page: float
+    turned: float
+    grey: float
+    tinted: float
+    saturated: float
+    dark: float
+    vignette: float
+    blurred: float
+    coarse: float
+    noisy: float
+    bars: float
+    jpeg: float
+    erased: float
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"[views] {name}: expected a number from 0 to 1, got {value}")
 
 
-class Filling:
-    """Arrays in files, of all views and pictures, that are filled batch by batch.
+class Views(keras.utils.PyDataset):
+    """Batches of views and labels.
 
-    A run that was broken off goes on with them. Not for two processes at once.
-
-    Attributes:
-        rest: what is still to be filled: which view, and which of its pictures.
+    Item ``i`` is batch ``first + i`` of the training: ``float32[batch, SIZE, SIZE, 3]``, RGB in
+    [0, 255], and labels ``float32[batch, 1]``.
     """
 
-    def __init__(self, done_file: Path, views: int, count: int, batch: int) -> None:
-        """Begins, or goes on.
+    def __init__(
+        self,
+        pictures: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray],
+        smoking: np.ndarray,
+        weights: np.ndarray,
+        recipe: ViewRecipe,
+        *,
+        first: int,
+        steps: int,
+        batch: int,
+        seed: int,
+        **options,
+    ):
+        """Prepares views.
 
         Args:
-            done_file: where it is written how many batches are done.
-            views: how many there are.
-            count: of pictures and blanks.
-            batch: how many of them are filled at once.
+            pictures: ``uint8[height, width, 3]`` each, RGB.
+            boxes: ``float64[n, 4]`` each, around what is smoked, from `train.data.read_boxes`.
+            smoking: labels, ``int[n]`` or ``bool[n]``.
+            weights: how often each picture is drawn among those of its label, ``float64[n]``.
+            recipe: how views are made.
+            first: number of the first batch.
+            steps: how many batches.
+            batch: views per batch.
+            seed: of everything random.
+            options: of `keras.utils.PyDataset`, such as ``workers``.
         """
-        self._file = done_file
-        self._shape = views, count
-        self._done = int(done_file.read_text()) if done_file.exists() else 0
-        self._arrays: list[np.ndarray] = []
-        starts = range(0, count, batch)
-        everything = [(v, slice(s, min(s + batch, count))) for v in range(views) for s in starts]
-        self._total = len(everything)
-        self.rest = everything[self._done :]
+        super().__init__(**options)
+        self._pictures, self._boxes, self._smoking = pictures, boxes, np.asarray(smoking)
+        self._recipe, self._first, self._steps = recipe, first, steps
+        self._batch, self._seed = batch, seed
+        self._of = {label: np.flatnonzero(self._smoking == label) for label in (0, 1)}
+        self._odds = {
+            label: weights[places] / weights[places].sum() for label, places in self._of.items()
+        }
 
-    def array(self, file: Path, *shape: int, dtype: type = np.float16) -> np.ndarray:
-        """One of the arrays, ``dtype[views, count, *shape]``, mapped from a file."""
-        given = ("r+", dtype) if self._done else ("w+", dtype, (*self._shape, *shape))
-        self._arrays.append(np.lib.format.open_memmap(file, *given))
-        return self._arrays[-1]
+    def __len__(self) -> int:
+        return self._steps
 
-    def batches(self, name: str) -> Iterator[tuple[int, slice]]:
-        """Gives each of `rest`, with a progress bar; one is done when the next is asked for."""
-        bar = tqdm(total=self._total, initial=self._done, desc=name, unit="batch", disable=None)
-        with bar:
-            for batch in self.rest:
-                yield batch
-                self._done += 1
-                bar.update()
-                if self._done % 50 == 0 or self._done == self._total:
-                    for array in self._arrays:
-                        array.flush()
-                    with whole_file(self._file) as partial:
-                        partial.write_text(str(self._done))
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        recipe, batch = self._recipe, self._batch
+        rng = np.random.default_rng([self._seed, self._first + index])
+        labels = (np.arange(batch) < round(recipe.smoking * batch)).astype(np.float32)
+        pixels = np.stack([self._view(rng, int(label)) for label in labels]).astype(np.float32)
+        if rng.random() < recipe.mixup:
+            share = np.float32(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+            other = rng.permutation(batch)
+            pixels = share * pixels + (1 - share) * pixels[other]
+            labels = share * labels + (1 - share) * labels[other]
+        smoothing = recipe.label_smoothing
+        return pixels, (labels * (1 - smoothing) + smoothing / 2)[:, None]
 
+    def _view(self, rng: np.random.Generator, label: int) -> np.ndarray:
+        recipe = self._recipe
+        if not label and rng.random() < recipe.blank:
+            return blank(rng)
+        if rng.random() < recipe.mosaic:
+            parts = [self._draw(rng, label)] + [self._draw(rng, 0) for _ in range(3)]
+            order = np.arange(4)
+            rng.shuffle(order)
+            view = self._mosaic([parts[place] for place in order], rng)
+        else:
+            view = self._cut(self._draw(rng, label), (SIZE, SIZE), rng)
+        return change_look(view, recipe, rng)
 
-def make_views(
-    folder: Path,
-    prefix: keras.Model,
-    scenes: Sequence[Scene],
-    as_served: np.ndarray,
-    companions: np.ndarray,
-    recipe: Recipe,
-    keep_pixels: bool = False,
-) -> Views:
-    """Computes the features of all views, or goes on with those of a run that was broken off.
+    def _draw(self, rng: np.random.Generator, label: int) -> int:
+        return rng.choice(self._of[label], p=self._odds[label])
 
-    Args:
-        folder: of this run alone, where they are kept.
-        prefix: float32 ``[n, size, size, 3]`` in [0, 255] to the features at the cut.
-        scenes: the pictures; the recipe's blanks come behind them.
-        as_served: the same pictures as the app reads them, ``uint8[n, size, size, 3]``, RGB.
-        companions: from `choose_companions`.
-        recipe: its seed, views and blanks.
-        keep_pixels: whether what a view looks like is kept beside its features.
-    """
-    count = len(scenes) + recipe.blanks
-    filling = Filling(folder / "views.done", recipe.views + 1, count, _BATCH)
-    views = Views(
-        filling.array(folder / "views.npy", *prefix.output.shape[1:]),
-        filling.array(folder / "cells.npy", CELLS, CELLS),
-        filling.array(folder / "smoking.npy"),
-        filling.array(folder / "pixels.npy", *as_served.shape[1:], dtype=np.uint8)
-        if keep_pixels
-        else None,
-    )
-    with ThreadPoolExecutor(2) as pool:
+    def _cut(self, place: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        picture, smoking = self._pictures[place], bool(self._smoking[place])
+        height, width = picture.shape[:2]
+        box = crop_box(width, height, self._boxes[place], smoking, self._recipe, rng)
+        image = Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, box=box)
+        view = np.asarray(image)
+        return view[:, ::-1] if rng.random() < 0.5 else view
 
-        def render(work: tuple[int, slice]) -> list[Scene]:
-            view, part = work
-            places = range(part.start, part.stop)
-            return [_render(p, view, scenes, as_served, companions, recipe) for p in places]
-
-        rendered = map_ahead(pool, render, filling.rest, ahead=4)
-        for place, shown in zip(filling.batches("Views"), rendered, strict=True):
-            pixels = np.stack([scene.pixels for scene in shown]).astype(np.float32)
-            views.features[place] = keras.ops.convert_to_numpy(prefix.predict_on_batch(pixels))
-            views.cells[place] = [scene.cells(CELLS) for scene in shown]
-            views.smoking[place] = [scene.shows_smoking() for scene in shown]
-            if views.pixels is not None:
-                views.pixels[place] = pixels
-    return views
+    def _mosaic(self, places: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        middle_x, middle_y = (int(rng.uniform(0.35, 0.65) * SIZE) for _ in range(2))
+        view = np.empty((SIZE, SIZE, 3), np.uint8)
+        columns, rows = ((0, middle_x), (middle_x, SIZE)), ((0, middle_y), (middle_y, SIZE))
+        cells = [(x, y) for y in rows for x in columns]
+        for ((x0, x1), (y0, y1)), place in zip(cells, places, strict=True):
+            view[y0:y1, x0:x1] = self._cut(place, (x1 - x0, y1 - y0), rng)
+        return view
 
 
-def _render(
-    place: int,
-    view: int,
-    scenes: Sequence[Scene],
-    as_served: np.ndarray,
-    companions: np.ndarray,
-    recipe: Recipe,
-) -> Scene:
-    rng = np.random.default_rng([recipe.seed, view, place])
-    size = as_served.shape[1]
-    if place >= len(scenes):
-        return Scene.of(blank(rng, size), smoking=False)
-    if view == recipe.views:
-        scale = size / len(scenes[place].pixels)
-        whole = scenes[place].warped(np.array([[scale, 0, 0], [0, scale, 0]]), size, border=0)
-        return replace(whole, pixels=as_served[place])
-    companion = companions[view, place]
-    return augment(scenes[place], rng, size, scenes[companion] if companion >= 0 else None)
+def crop_box(
+    width: int,
+    height: int,
+    boxes: np.ndarray,
+    smoking: bool,
+    recipe: ViewRecipe,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, float]:
+    """A random part of a picture that keeps its label: left, top, right, bottom in pixels."""
+    if rng.random() < recipe.whole:
+        return 0, 0, width, height
+    unboxed = smoking and not len(boxes)
+    smallest = recipe.smallest_area_unboxed if unboxed else recipe.smallest_area
+    for _ in range(_TRIES):
+        area, ratio = rng.uniform(smallest, 1), np.exp(rng.uniform(-0.3, 0.3))
+        across = min(width, width * np.sqrt(area * ratio))
+        down = min(height, height * np.sqrt(area / ratio))
+        if rng.random() < recipe.square:
+            across = down = min(width, height) * rng.uniform(0.45, 1)
+        x, y = rng.uniform(0, width - across), rng.uniform(0, height - down)
+        if not smoking or not len(boxes):
+            return x, y, x + across, y + down
+        left, top, right, bottom = (boxes * [width, height, width, height]).T
+        seen_x = np.clip(np.minimum(right, x + across) - np.maximum(left, x), 0, None)
+        seen_y = np.clip(np.minimum(bottom, y + down) - np.maximum(top, y), 0, None)
+        if (seen_x * seen_y >= recipe.box_inside * (right - left) * (bottom - top)).any():
+            return x, y, x + across, y + down
+    return 0, 0, width, height
 
 
-def choose_companions(
-    folds: np.ndarray, smoking: np.ndarray, usable: np.ndarray, recipe: Recipe
-) -> np.ndarray:
-    """Decides which views are made of two pictures: side by side, or one's people in the other.
+def change_look(view: np.ndarray, recipe: ViewRecipe, rng: np.random.Generator) -> np.ndarray:
+    """Changes colour, look and wear of a view ``uint8[SIZE, SIZE, 3]``, whatever its label."""
+    view = _print_on(view, recipe, rng)
+    if rng.random() < recipe.turned:
+        turn = cv2.getRotationMatrix2D((SIZE // 2,) * 2, rng.uniform(-12, 12), 1)
+        view = cv2.warpAffine(
+            np.ascontiguousarray(view), turn, (SIZE, SIZE), borderMode=cv2.BORDER_REFLECT_101
+        )
+    values = _recolour(view.astype(np.float32), recipe, rng)
+    values = _wear(values, recipe, rng)
+    view = np.clip(values, 0, 255).astype(np.uint8)
+    if rng.random() < recipe.jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))]
+        view = cv2.imdecode(cv2.imencode(".jpg", view, quality)[1], 1)
+    if rng.random() < recipe.erased:
+        across, down = rng.integers(20, 70, 2)
+        x, y = rng.integers(0, SIZE - across), rng.integers(0, SIZE - down)
+        view = view.copy()
+        view[y : y + down, x : x + across] = rng.integers(0, 256, 3)
+    return view
 
-    Both come from the same fold, so that no fold learns what it is tested on; the second is of
-    either class as often as not. A scene alone, or the kind of a data set, then says less about
-    the class, and a smoker has to be found among others.
 
-    Args:
-        folds: the fold of each picture, ``int[n]``.
-        smoking: their labels, ``bool[n]``.
-        usable: which of them have a label that can be relied on, ``bool[n]``; others are nobody's
-            companion.
-        recipe: its seed, views, blanks and share of pairs.
+def _print_on(view: np.ndarray, recipe: ViewRecipe, rng: np.random.Generator) -> np.ndarray:
+    """Words over the picture, or the picture on a page."""
+    if rng.random() < recipe.words:
+        view = _write(view, rng)
+    if rng.random() < recipe.page:
+        top, bottom, left, right = rng.integers(8, 40, 4)
+        page = np.full((SIZE, SIZE, 3), rng.integers(200, 256), np.uint8)
+        inner = (SIZE - right - left, SIZE - bottom - top)
+        page[top : SIZE - bottom, left : SIZE - right] = cv2.resize(
+            view, inner, interpolation=cv2.INTER_AREA
+        )
+        view = _write(page, rng) if rng.random() < 0.7 else page
+    return view
 
-    Returns:
-        The place of the second picture, ``int[views + 1, n + blanks]``; -1 where there is none.
-    """
-    rng = np.random.default_rng(recipe.seed)
-    companions = np.full((recipe.views + 1, len(folds) + recipe.blanks), -1)
-    for fold in np.unique(folds):
-        places = np.flatnonzero(folds == fold)
-        others = places[usable[places]]
-        if len(others):
-            shape = recipe.views, len(places)
-            of_class = [others[smoking[others] == kind] for kind in (False, True)]
-            chosen = np.where(
-                rng.random(shape) < 0.5,
-                *(rng.choice(part if len(part) else others, shape) for part in of_class),
-            )
-            paired = rng.random(chosen.shape) < recipe.pairs
-            companions[:-1, places] = np.where(paired, chosen, -1)
-    return companions
+
+def _write(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    view = view.copy()
+    plain = rng.random() < 0.7
+    colour = rng.choice([0, 255], 1).repeat(3) if plain else rng.integers(0, 256, 3)
+    ink = tuple(int(value) for value in colour)
+    for _ in range(rng.integers(1, 4)):
+        text = " ".join(rng.choice(_WORDS, rng.integers(1, 5)))
+        y = int(rng.choice([rng.integers(12, 50), rng.integers(175, 222)]))
+        at = (int(rng.integers(-5, 90)), y)
+        font, scale = int(rng.integers(0, 8)), rng.uniform(0.3, 1.1)
+        cv2.putText(view, text, at, font, scale, ink, int(rng.integers(1, 3)), cv2.LINE_AA)
+    return view
+
+
+def _recolour(values: np.ndarray, recipe: ViewRecipe, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() < recipe.grey:
+        values = np.repeat((values @ _GREY)[..., None], 3, 2)
+    elif rng.random() < recipe.tinted:
+        values = values * rng.uniform(0.85, 1.15, 3).astype(np.float32)
+    elif rng.random() < recipe.saturated:
+        grey = values.mean(2, keepdims=True)
+        values = grey + (values - grey) * rng.uniform(0.2, 1.6)
+    if rng.random() < recipe.dark:
+        values = 255 * (np.clip(values, 0, 255) / 255) ** rng.uniform(1.3, 3)
+    return (values - 127.5) * rng.uniform(0.65, 1.35) + 127.5 + rng.uniform(-35, 35)
+
+
+def _wear(values: np.ndarray, recipe: ViewRecipe, rng: np.random.Generator) -> np.ndarray:
+    """What lenses, sensors and film do."""
+    if rng.random() < recipe.vignette:
+        y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j].astype(np.float32)
+        values = values * (1 - rng.uniform(0.2, 0.6) * (x * x + y * y) / 2)[..., None]
+    if rng.random() < recipe.blurred:
+        values = cv2.GaussianBlur(values, (0, 0), rng.uniform(0.5, 2.5))
+    if rng.random() < recipe.coarse:
+        side = int(rng.integers(64, 160))
+        small = cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)
+        values = cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < recipe.noisy:
+        values = values + rng.normal(0, rng.uniform(2, 14), values.shape).astype(np.float32)
+    if rng.random() < recipe.bars:
+        bar = int(rng.integers(8, 38))
+        values = values.copy()
+        if rng.random() < 0.8:
+            values[:bar] = values[-bar:] = 0
+        else:
+            values[:, :bar] = values[:, -bar:] = 0
+    return values
+
+
+def blank(rng: np.random.Generator) -> np.ndarray:
+    """A picture that shows nothing: one colour, a gradient or noise, ``uint8[SIZE, SIZE, 3]``."""
+    if rng.random() < 0.6:
+        start, end = rng.uniform(0, rng.choice([12, 255]), (2, 3))
+    else:
+        start, end = np.zeros((2, 3))
+    along = np.linspace(0, 1, SIZE)[:, None, None]
+    along = along if rng.random() < 0.5 else along.transpose(1, 0, 2)
+    values = np.broadcast_to(start + along * (end - start), (SIZE, SIZE, 3))
+    if rng.random() < 0.5:
+        values = values + rng.normal(0, rng.uniform(1, 25), (SIZE, SIZE, 3))
+    return np.clip(values, 0, 255).astype(np.uint8)
