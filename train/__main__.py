@@ -122,6 +122,8 @@ def main(
     except (ModelError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     where = " ".join(f'"{folder}"' for folder in folders)
+    where += "".join(f" --positive {name}" for name in positive)
+    where += "".join(f" --negative {name}" for name in negative)
     click.echo(f"Evaluate it: {invocation()} evaluate {out} {where} --split {VALIDATION}")
 
 

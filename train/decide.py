@@ -319,7 +319,7 @@ def main(
         if out and out.suffix != model.suffix:
             raise ValueError(f"--out: expected a {model.suffix} file, got {out}")
         recipe = read_recipe(recipe_file)
-        found = find_data(recipe, folders, positive, negative)
+        found = find_data(recipe, folders, positive, negative, assign=split != "all")
         examples = [e for e in found.examples if split in ("all", e.split)]
         if not examples:
             raise DatasetError(f"there are no {split} pictures in {', '.join(map(str, folders))}")

@@ -141,7 +141,8 @@ def main(
     """
     try:
         recipe = read_recipe(recipe_file)
-        found = find_data(recipe, data, positive, negative)
+        assign = bool(set(splits) - {"all"})
+        found = find_data(recipe, data, positive, negative, assign=assign)
         examples = _choose(found.examples, splits, found.known)
         click.echo(describe(examples))
         decision = read_decision(str(model)) or Decision()

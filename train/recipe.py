@@ -129,6 +129,8 @@ def find_data(
     positive: tuple[str, ...] = (),
     negative: tuple[str, ...] = (),
     splits: Path | None = None,
+    *,
+    assign: bool = True,
 ) -> Data:
     """Finds the pictures of a command line and their splits.
 
@@ -140,6 +142,7 @@ def find_data(
         folders: data sets, or the one folder that the names of the table are relative to.
         positive, negative: names of folders, see `train.data.find_examples`.
         splits: a table of the user's own.
+        assign: assign a split to what has none.
 
     Raises:
         DatasetError: there are no such pictures, or their labels are ambiguous.
@@ -155,7 +158,9 @@ def find_data(
     unique = list({os.path.realpath(e.path): e for e in found}.values())
     wrong = {name for f in folders if (f / "wrong_labels.csv").is_file() for name in _wrong(f)}
     kept = [e for e in unique if e.name not in wrong]
-    return Data(assign_splits(kept, recipe.data["folds"], recipe.seed), False, folders)
+    if assign:
+        kept = assign_splits(kept, recipe.data["folds"], recipe.seed)
+    return Data(kept, False, folders)
 
 
 def _wrong(folder: Path) -> set[str]:
