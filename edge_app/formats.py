@@ -14,6 +14,15 @@ EXTENSIONS = frozenset(
 )
 """Extensions of pictures: a file with one of them and other content is reported."""
 
+RAW_EXTENSIONS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("3fr", "arw", "cr2", "cr3", "dng", "erf", "iiq", "kdc", "mef", "mos", "nef", "nrw"),
+        *("orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"),
+    )
+)
+"""Endings of camera raw files, of which decoders see a thumbnail alone. They are left out."""
+
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),

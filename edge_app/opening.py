@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from edge_app.formats import EXTENSIONS, HEAD_BYTES, sniff
+from edge_app.formats import EXTENSIONS, HEAD_BYTES, RAW_EXTENSIONS, sniff
 from edge_app.gif import first_frame
 from edge_app.limits import SMALL, SMALL_READS, count_scans, scans_problem, size_problem
 
@@ -80,10 +80,12 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
     """Whether a file is worth reading: its ending promises a picture, or its first bytes are one.
 
     A file that turns out to hold no picture in spite of its ending is then reported, not ignored.
-    One without such an ending that cannot be opened is not taken for a picture.
+    One without such an ending that cannot be opened is not taken for a picture, nor is a camera
+    raw file.
     """
-    if os.path.splitext(path)[1].lower() in EXTENSIONS:
-        return True
+    ending = os.path.splitext(path)[1].lower()
+    if ending in EXTENSIONS or ending in RAW_EXTENSIONS:
+        return ending in EXTENSIONS
     try:
         with open_file(path) as file:
             return sniff(file.read(HEAD_BYTES)) is not None

@@ -25,7 +25,7 @@ def test_classify_writes_json_lines(pictures):
     for record in records:
         assert list(record) == [
             *("path", "label", "confidence", "smoking"),
-            *("uncertain", "looks", "region", "elapsed_ms", "error"),
+            *("uncertain", "looks", "region", "incomplete", "elapsed_ms", "error"),
         ]
         assert (record["label"] is None) == (record["error"] is not None)
     good = next(record for record in records if record["path"].endswith("a.png"))

@@ -104,6 +104,17 @@ def test_a_picture_and_links_to_it_are_counted_once(tmp_path, samples):
     assert list(count_names([str(tree)], Selection()))[-1] == 4
 
 
+def test_camera_raw_files_are_left_out_and_counted(tmp_path, samples, classifier):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("a.jpg", "a.NEF", "b.dng"):
+        (tree / name).write_bytes((samples / "coffee.jpg").read_bytes())
+    summary = run_scan(tree, tmp_path / "out.db", classifier.info)
+    assert summary.scanned == 1
+    assert "2 camera raw files left out; export them as JPEG" in summary.text()
+    assert [path.name for path in find_pictures(tree)] == ["a.jpg"]
+
+
 def put(store: Store, info, *paths: str) -> None:
     for path in paths:
         store.put(path, FileState(1, 1), info, ValueError("made for a test"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from edge_app import limits
 from edge_app.classifier import DEFAULT_MODEL, Classifier, Prediction
 from edge_app.files import printable
 from edge_app.foreign import self_describing
@@ -132,6 +133,39 @@ looks_option = click.option(
     metavar="N",
     help="Look at a picture at most N times; 1 is once, as a whole.  [default: the model's]",
 )
+
+
+def limit_options(command: Callable) -> Callable:
+    """Adds the options that say what one picture may cost."""
+
+    def set_pixels(ctx: object, param: object, count: int | None) -> None:
+        limits.set_max_pixels(count)
+
+    def set_seconds(ctx: object, param: object, seconds: float) -> None:
+        limits.set_max_seconds(seconds)
+
+    for option in (
+        click.option(
+            "--max-seconds",
+            type=click.FloatRange(0, min_open=True),
+            default=limits.MAX_SECONDS,
+            show_default=True,
+            expose_value=False,
+            callback=set_seconds,
+            help="Give up on a picture after this much CPU time (Linux only).",
+        ),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            metavar="N",
+            expose_value=False,
+            callback=set_pixels,
+            help="Read pictures of up to N pixels.  [default: what fits into "
+            f"{limits.MAX_MEMORY // 1_000_000} MB]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def load_classifier(model: Path, threshold: float | None, looks: int | None = None) -> Classifier:

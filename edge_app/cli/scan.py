@@ -17,6 +17,7 @@ from edge_app.cli.ending import NOT_WRITTEN
 from edge_app.cli.options import (
     SOME_UNREADABLE,
     answer_line,
+    limit_options,
     load_classifier,
     looks_option,
     model_options,
@@ -96,6 +97,7 @@ class _Source(click.Path):
 @click.option(
     "--out", metavar="FOLDER", help="With --engine ray: write results to this folder or address."
 )
+@limit_options
 @looks_option
 @model_options
 def scan(

@@ -5,7 +5,8 @@ const GAP = 14, TEXT_HEIGHT = 62, SMALLEST_CARD = 158, ROWS_BEYOND = 2;
 const data = JSON.parse(document.getElementById("data").textContent);
 const pictures = data.pictures.map(([name, score, size, modified, marks, address], place) =>
   ({ name, score, size, modified, address, place, lower: name.toLowerCase(),
-    uncertain: Boolean(marks & 1), lookedAgain: Boolean(marks & 2) }));
+    uncertain: Boolean(marks & 1), lookedAgain: Boolean(marks & 2),
+    incomplete: Boolean(marks & 4) }));
 const $ = id => document.getElementById(id);
 const fileName = picture => picture.name.split(data.backslash ? /[\\/]/ : "/").pop();
 const number = n => n.toLocaleString("en-US");
@@ -152,7 +153,7 @@ function makeCard(index) {
   card.setAttribute("aria-setsize", state.order.length);
   card.setAttribute("aria-posinset", index + 1);
   const label = data.labels[found ? 0 : 1];
-  const doubt = picture.uncertain ? ", uncertain" : "";
+  const doubt = (picture.uncertain ? ", uncertain" : "") + (picture.incomplete ? ", incomplete" : "");
   card.setAttribute("aria-label",
     `${picture.name}, ${label}${doubt}, score ${percent(picture.score)}`);
   const image = element("img");
@@ -165,7 +166,8 @@ function makeCard(index) {
   meter.append(bar);
   text.append(answer, meter, element("div", "name", fileName(picture)));
   card.append(image, text);
-  if (picture.uncertain) card.append(element("span", "doubt", "uncertain"));
+  const marks = [picture.uncertain && "uncertain", picture.incomplete && "incomplete"].filter(Boolean);
+  if (marks.length) card.append(element("span", "doubt", marks.join(", ")));
   return card;
 }
 
@@ -219,7 +221,7 @@ function view() {
   if (encoded) $("viewer-picture").src = "data:image/webp;base64," + encoded;
   $("viewer-name").textContent = fileName(picture);
   $("viewer-says").textContent = `${data.labels[found ? 0 : 1]}: score ${percent(picture.score)}`
-    + (picture.uncertain ? " (uncertain)" : "");
+    + (picture.uncertain ? " (uncertain)" : "") + (picture.incomplete ? " (incomplete)" : "");
   $("viewer-says").className = found ? "found" : "clear";
   $("viewer-path").textContent = path;
   $("viewer-facts").textContent = [

@@ -173,14 +173,14 @@ def _data(totals: _Totals, shown: list[Row]) -> dict[str, object]:
 def _picture(row: Row, root: str) -> list[object]:
     """Name below the root, score, bytes, seconds since 1970, marks, and where needed the address.
 
-    The marks are 1 for uncertain plus 2 for looked at again.
+    The marks are 1 for uncertain plus 2 for looked at again plus 4 for incomplete.
     """
     picture: list[object] = [
         name_of(row)[len(root) :],
         round(row.smoking or 0.0, 4),
         row.size,
         row.modified_ns // 1_000_000_000,
-        bool(row.uncertain) + 2 * (row.region is not None),
+        bool(row.uncertain) + 2 * (row.region is not None) + 4 * bool(row.incomplete),
     ]
     if not is_remote(row.path) and name_of(row) != os.fspath(row.path):
         picture.append("file://" + urllib.parse.quote_from_bytes(os.fsencode(row.path)))

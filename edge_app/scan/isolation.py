@@ -8,12 +8,15 @@ made for it, and one that ends that process, too, is named as unreadable.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import functools
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
@@ -42,6 +45,21 @@ def classify_source(
         return None if isinstance(source, str) and is_gone(source) else error
 
 
+@contextlib.contextmanager
+def protected(
+    classifier: Classifier,
+) -> Iterator[Callable[[str | bytes], Prediction | PictureError | None]]:
+    """Gives `classify_source` for one thread, in a process of its own where that is possible."""
+    if not AVAILABLE:
+        yield functools.partial(classify_source, classifier)
+        return
+    pool = IsolatedClassifiers(classifier.info, 1, classifier)
+    try:
+        yield functools.partial(pool.classify, 0)
+    finally:
+        pool.close()
+
+
 def load_again(info: ModelInfo) -> Classifier:
     """Another classifier of the same model file, with the same decision.
 
@@ -60,12 +78,21 @@ class IsolatedClassifiers:
     A picture that takes longer than `edge_app.limits.max_seconds` of one core cannot be read.
     """
 
-    def __init__(self, info: ModelInfo, count: int):
+    def __init__(self, info: ModelInfo, count: int, loaded: Classifier | None = None):
+        """Makes the process.
+
+        Args:
+            info: of the classifier.
+            count: threads of the caller.
+            loaded: one that nobody else uses meanwhile, in place of loading it again; for one
+                thread.
+        """
         self._info = info
         self._count = count
+        self._loaded = loaded
         self._closed = False
         self._lock = threading.Lock()
-        self._process = _Process(info, count)
+        self._process = _Process(info, count, loaded)
 
     def classify(self, number: int, source: str | bytes) -> Prediction | PictureError | None:
         """As `classify_source`; what crashes the decoder cannot be read.
@@ -86,7 +113,7 @@ class IsolatedClassifiers:
                     return None
                 if self._process is process:  # no other thread was here before
                     process.end()
-                    self._process = _Process(self._info, self._count)
+                    self._process = _Process(self._info, self._count, self._loaded)
                 if isinstance(error, TimeoutError):
                     return _too_slow()
                 return self._classify_alone(source)
@@ -97,7 +124,7 @@ class IsolatedClassifiers:
         self._process.end()
 
     def _classify_alone(self, source: str | bytes) -> Prediction | PictureError | None:
-        process = _Process(self._info, 1)
+        process = _Process(self._info, 1, self._loaded)
         try:
             return process.ask(0, source)
         except TimeoutError:
@@ -123,7 +150,7 @@ class _Process:
     It ends by itself when this process does, in whatever way: its links end then.
     """
 
-    def __init__(self, info: ModelInfo, count: int):
+    def __init__(self, info: ModelInfo, count: int, loaded: Classifier | None):
         links = [Pipe() for _ in range(count)]
         self._status: int | None = None
         self._ending = threading.Lock()
@@ -133,7 +160,7 @@ class _Process:
         try:
             self._pid = os.fork()
             if self._pid == 0:
-                _serve(info, links)
+                _serve(info, links, loaded)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for _, theirs in links:
@@ -189,7 +216,9 @@ class _Process:
         return self._status
 
 
-def _serve(info: ModelInfo, links: list[tuple[Connection, Connection]]) -> NoReturn:
+def _serve(
+    info: ModelInfo, links: list[tuple[Connection, Connection]], loaded: Classifier | None
+) -> NoReturn:
     """What the new process does, until all links end."""
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -201,7 +230,9 @@ def _serve(info: ModelInfo, links: list[tuple[Connection, Connection]]) -> NoRet
             sys.stdout = sys.stderr = nowhere
             for descriptor in (1, 2):
                 os.dup2(nowhere.fileno(), descriptor)
-            threads = [threading.Thread(target=_answer, args=(info, theirs)) for _, theirs in links]
+            threads = [
+                threading.Thread(target=_answer, args=(info, theirs, loaded)) for _, theirs in links
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -210,11 +241,11 @@ def _serve(info: ModelInfo, links: list[tuple[Connection, Connection]]) -> NoRet
         os._exit(0)
 
 
-def _answer(info: ModelInfo, link: Connection) -> None:
+def _answer(info: ModelInfo, link: Connection, loaded: Classifier | None) -> None:
     with link:
         try:
             try:
-                classifier = load_again(info)
+                classifier = loaded or load_again(info)
             except Exception as error:  # the model file vanished, or a mistake of ours
                 link.send((0, error))
                 return

@@ -49,7 +49,7 @@ class Progress:
 
     def _show_bar(self) -> None:
         s = self._summary
-        self._bar.total = self.total and max(self.total - s.other, s.seen)
+        self._bar.total = self.total and max(self.total - s.passed_over, s.seen)
         self._bar.set_postfix_str(f"{s.smoking} {s.labels[0]}, {s.unreadable} unreadable", False)
         self._bar.update(s.seen - self._bar.n)
         self._bar.refresh()
@@ -59,7 +59,7 @@ class Progress:
         rate = (s.scanned + s.unreadable) / seconds
         left = ""
         if self.total is not None and rate:
-            rest = max(self.total - s.other - s.seen, 0)
+            rest = max(self.total - s.passed_over - s.seen, 0)
             time_left = datetime.timedelta(seconds=round(rest / rate))
             left = f" of {s.seen + rest}, {time_left} left"
         return (

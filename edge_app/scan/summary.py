@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_app.scan.walk import LINK
+from edge_app.scan.walk import LINK, RAW
 
 
 @dataclass(kw_only=True)
@@ -72,6 +72,11 @@ class Summary(Tally):
         """Pictures dealt with, in one way or another."""
         return self.scanned + self.relabelled + self.unreadable + self.unchanged
 
+    @property
+    def passed_over(self) -> int:
+        """Files that were looked at and are no pictures for us."""
+        return self.other + self.skipped[RAW]
+
     def text(self) -> str:
         """The summary for people."""
         files = "other file" if self.other == 1 else "other files"
@@ -85,7 +90,7 @@ class Summary(Tally):
 
     def _skipped_lines(self) -> list[str]:
         folders = self.skipped.copy()
-        links = folders.pop(LINK, 0)
+        links, raw = folders.pop(LINK, 0), folders.pop(RAW, 0)
         lines = []
         if folders:
             kinds = ", ".join(f"{count} {kind}" for kind, count in folders.most_common())
@@ -95,6 +100,8 @@ class Summary(Tally):
             )
         if links:
             lines.append(f"{_count(links, 'link')} to pictures that are scanned anyway")
+        if raw:
+            lines.append(f"{_count(raw, 'camera raw file')} left out; export them as JPEG")
         return lines
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edge_app.files import is_gone
 from edge_app.folders import skip_reason
+from edge_app.formats import RAW_EXTENSIONS
 from edge_app.imaging import looks_like_picture
 from edge_app.scan.rows import FileState
 
@@ -37,6 +38,8 @@ class Entry(NamedTuple):
     skipped: str | None = None
 
 
+RAW = "camera raw file"
+"""What `Entry.skipped` says of those, which hold a thumbnail that stands for nothing else."""
 LINK = "link to a picture that is scanned anyway"
 """What `Entry.skipped` says of a symbolic link to a file of the tree, or to one seen before."""
 
@@ -220,6 +223,9 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
     if stat.S_ISDIR(status.st_mode):  # it was a file when it was listed
         return
     if selection.since_ns is not None and status.st_mtime_ns < selection.since_ns:
+        return
+    if os.path.splitext(found)[1].lower() in RAW_EXTENSIONS:
+        yield Entry(found, None, skipped=RAW)
         return
     state = FileState(status.st_size, status.st_mtime_ns)
     yield Entry(found, state if looks_like_picture(found) else None)
