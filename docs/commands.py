@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "commands.md"
 _HEAD = """# Commands
 
-The help of every command, as `--help` prints it. The installed command is `smoking-detector`. `train`, `evaluate`,
-`shortcuts`, `convert` and `bench` need a checkout. This page is written by `docs/commands.py`.
+The help of every command, as `--help` prints it. The installed command is `smoking-detector`.
+`train`, `evaluate`, `shortcuts`, `convert` and `bench` need a checkout. This page is written by
+`docs/commands.py`.
 """
 
 
