@@ -39,6 +39,11 @@ def describe(
     Raises:
         ForeignModelError: something is missing or does not fit, without the model's name.
     """
+    if b"edgetpu-custom-op" in content:
+        raise ForeignModelError(
+            "is compiled for the Edge TPU; export it without that, in Teachable Machine as "
+            "Tensorflow Lite, Floating point or Quantized"
+        )
     try:
         interpreter, _ = make_interpreter(content, threads=1)
     except (ValueError, RuntimeError) as error:

@@ -83,6 +83,13 @@ def test_input_options_exclude_each_other():
             choose(*wrong)
 
 
+def test_a_model_for_the_edge_tpu_is_told_what_to_export(tmp_path):
+    path = tmp_path / "model_edgetpu.tflite"
+    path.write_bytes(b"\0\0\0\0TFL3" + b"edgetpu-custom-op")
+    with pytest.raises(ForeignModelError, match="Edge TPU"):
+        self_describing(path)
+
+
 def test_an_address_is_to_be_downloaded_first():
     result = CliRunner().invoke(main, ["classify", "https://example.org/a.jpg"])
     assert result.exit_code == 2
