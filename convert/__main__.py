@@ -14,7 +14,7 @@ import click
 from convert.pictures import for_calibration
 from edge_app.cli.options import foreign_options
 from edge_app.imaging import find_pictures
-from edge_app.invocation import invocation
+from edge_app.invocation import VARIABLE
 from edge_app.preprocessing import choose
 from edge_app.runtime import native_messages_to
 
@@ -23,12 +23,15 @@ FORMATS = ("int8", "float16", "float32", "dynamic")
 LOSS = 1
 """Exit code where a float16 file was written because int8 loses too much."""
 
-EXAMPLES = """\b
+COMMAND = f"{os.environ.get(VARIABLE, 'python3 run.py')} convert"
+"""As the user starts it: the installed app has no `convert`."""
+
+EXAMPLES = f"""\b
 Examples:
-  {0} convert model.keras --calibration pictures --out model.tflite
-  {0} convert converted_keras.zip --calibration pictures --positive Mask --out mask.tflite
-  {0} convert model.h5 --calibration pictures --labels no,yes --positive yes --out yes.tflite
-""".format(invocation())
+  {COMMAND} model.keras --calibration pictures --out model.tflite
+  {COMMAND} converted_keras.zip --calibration pictures --positive Mask --out mask.tflite
+  {COMMAND} model.h5 --calibration pictures --labels no,yes --positive yes --out yes.tflite
+"""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
@@ -182,4 +185,4 @@ def _check_pictures(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name=f"{invocation()} convert")
+    main(prog_name=COMMAND)

@@ -89,19 +89,19 @@ def foreign_options(command: Callable) -> Callable:
         click.option(
             "--preprocess",
             type=click.Choice(sorted(NAMED)),
-            help="Prepare pixels as preprocess_input of Keras does in this mode.",
+            help="Prepare pixels like preprocess_input of Keras in this mode.",
         ),
         click.option(
             "--input-range",
             type=(float, float),
             metavar="BLACK WHITE",
-            help="Values that the model takes for a black and a white pixel, as 0 1.",
+            help="Map black and white pixels to these values, such as 0 1.",
         ),
-        click.option("--positive", metavar="LABEL", help="Look for this one of the labels."),
+        click.option("--positive", metavar="LABEL", help="Look for this label."),
         click.option(
             "--labels",
             type=LabelsType(),
-            help="Name the outputs of a model from elsewhere, in order. Or a labels.txt.",
+            help="Name the outputs of a foreign model, in order; or give a labels.txt.",
         ),
     ):
         command = option(command)
