@@ -155,3 +155,32 @@ def test_the_badges_are_true():
     assert project["requires-python"].startswith(f">={lowest}")
     assert f"[![Licence: {project['license']}]" in text
     assert f"badge/licence-{project['license'].replace('-', '--')}-" in text
+
+
+OTHERS_MESSAGES = {
+    "ensurepip is not available",
+    "No matching distribution found for ai-edge-litert",
+    "error: externally-managed-environment",
+    "smoking-detector: command not found",
+    "numpy.dtype size changed",
+    "libGL.so.1: cannot open shared object file",
+}
+"""Messages of Python, pip, the shell and libraries."""
+
+
+def test_messages_in_troubleshooting_are_those_of_the_program():
+    code = [ROOT / "run.py", ROOT / "environments.py"]
+    code += [p for room in ("edge_app", "convert", "train") for p in (ROOT / room).rglob("*.py")]
+    # As at run time: strings that follow each other are one, numbers and names stand in braces.
+    source = re.sub(r'"\s*f?"', "", "\n".join(path.read_text() for path in sorted(code)))
+    titles = re.findall(
+        r"^### (`.*)", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE
+    )
+    messages = {message for title in titles for message in re.findall(r"`([^`]+)`", title)}
+    assert len(messages) > 20
+    unknown = {
+        message
+        for message in messages - OTHERS_MESSAGES
+        if any(part not in source for part in re.split(r"\d+%?", message))
+    }
+    assert not unknown, f"no message of the program: {', '.join(sorted(unknown))}"
