@@ -10,6 +10,7 @@ cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
 from benchmarks.camera import PERIOD, Camera, draw_number, read_number, unwrap  # noqa: E402
 from benchmarks.live import Figures, Results  # noqa: E402
+from benchmarks.live_load import main as load  # noqa: E402
 from benchmarks.live_soak import main as soak  # noqa: E402
 
 
@@ -44,8 +45,20 @@ def test_latency_counts_from_the_moment_a_frame_was_due():
     assert figures.cpu == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_short_soak_keeps_memory_flat():
     result = CliRunner().invoke(soak, ["--frames", "300"])
     assert result.exit_code == 0, result.output
-    assert "300 frames classified" in result.output
+    assert "300 frames" in result.output
+    assert "last tenth" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="it is bound to cores")
+def test_the_load_of_watchers_and_cameras_is_measured():
+    result = CliRunner().invoke(load, ["--seconds", "3", "--cameras", "2", "--watchers", "1"])
+    assert result.exit_code == 0, result.output
+    rows = [line for line in result.output.splitlines() if line[:3] in ("| 1", "| 2")]
+    assert len(rows) == 2
+    assert all(float(cell) > 0 for cell in rows[0].split("|")[2:6])

@@ -174,6 +174,20 @@ def test_a_run_has_the_clip_in_its_records(tmp_path, samples, classifier):
     assert len(times_of(tmp_path / "clips" / end["clip"])[0]) > 15
 
 
+def test_a_clip_can_be_played_as_soon_as_its_camera_is_lost(tmp_path):
+    clips, done = Clips(tmp_path), []
+    clips.on_done = lambda *what: done.append(what)
+    outputs = Outputs(clips=clips)
+    for number in range(20):
+        clips.add(frame(number / 5))
+    outputs.event(event(1.0), 0.0, "over")
+    outputs.event(event(1.0, 3.0), 0.0, "lost")
+    outputs.write({"event": "lost", "reason": "it ended"}, 0.0)
+    wait_for(lambda: done)  # though no frame comes any more
+    assert len(times_of(tmp_path / done[0][1])[0]) == 20
+    outputs.close()
+
+
 def test_without_pyav_it_says_what_to_install(tmp_path):
     program = "import sys; sys.modules['av'] = None; from edge_app.cli import main; main()"
     arguments = ["live", "--clips", tmp_path, "--source", ROOT / "samples" / "coffee.jpg"]

@@ -351,23 +351,30 @@ def visit(run, browser):
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
+def until(page, expression):
+    """Waits until something is true on a page, which allows no script to be made from text."""
+    wait_for(lambda: page.evaluate(expression), 90)
+
+
 def wait_for_pictures(page, count=2):
-    page.wait_for_function(
+    until(
+        page,
         f"[...document.querySelectorAll('.picture')].filter(p => p.naturalWidth == 320).length"
-        f" >= {count}"
+        f" >= {count}",
     )
-    page.wait_for_function("document.querySelectorAll('.stats:empty').length == 0")
+    until(page, "document.querySelectorAll('.stats:empty').length == 0")
 
 
 def test_a_phone_shows_both_cameras_with_score_and_state(visit):
     page = visit(**PHONE)
     wait_for_pictures(page)
     assert page.locator(".camera h2").all_inner_texts() == ["camera 1", "camera 2"]
-    page.wait_for_function("document.querySelector('.state').textContent.startsWith('Smoking')")
+    until(page, "document.querySelector('.state').textContent.startsWith('Smoking')")
     assert re.fullmatch(r"\d+%", page.locator(".score").first.inner_text())
     assert "frames per second" in page.locator(".stats").first.inner_text()
-    page.wait_for_function(
-        "document.querySelector('.chart polyline').getAttribute('points').split(' ').length > 3"
+    until(
+        page,
+        "document.querySelector('.chart polyline').getAttribute('points').split(' ').length > 3",
     )
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390  # nothing reaches beyond the screen
@@ -382,7 +389,7 @@ def test_the_evidence_map_can_be_switched_on(visit):
         "return false; const data = map.getContext('2d').getImageData(0, 0, map.width, map.height)"
         ".data; return data.some((value, place) => place % 4 == 3 && value > 0); })()"
     )
-    page.wait_for_function(drawn)
+    until(page, drawn)
     page.locator(".evidence").first.click()
     assert page.locator(".map").first.is_hidden()
 
@@ -413,7 +420,7 @@ def test_it_speaks_indonesian(visit):
     assert page.locator("html").get_attribute("lang") == "id"
     assert page.locator("h1").inner_text() == TEXTS["id"]["title"]
     page.locator("#language").click()
-    page.wait_for_function("document.documentElement.lang == 'en'")
+    until(page, "document.documentElement.lang == 'en'")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -434,17 +441,17 @@ def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visi
     assert second.get_attribute("data-state") == "smoking"
     # The event that the camera was in is over; it has its best frame.
     page.locator("#events img").first.wait_for()
-    page.wait_for_function("document.querySelector('#events img').naturalWidth == 320")
+    until(page, "document.querySelector('#events img').naturalWidth == 320")
     page.locator("#events li button").first.click()
     assert page.locator("#viewer img").is_visible()
     page.locator("#viewer form button").click()
     page.locator("#events .clip").first.click()
-    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    until(page, "document.querySelector('video')?.readyState >= 2")
     assert page.evaluate("document.querySelector('video').duration") > 3
     page.locator("#viewer form button").click()
     run[1][0].start()
     first.locator(".lost").wait_for(state="hidden", timeout=120_000)
-    page.wait_for_function("document.querySelector('.camera').dataset.state == 'smoking'")
+    until(page, "document.querySelector('.camera').dataset.state == 'smoking'")
     metrics = get(f"{run[0]}/metrics")[2].decode()
     assert 'smoking_live_reconnects_total{camera="camera 1"} 1' in metrics
     assert 'smoking_live_outages_total{camera="camera 2"} 0' in metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from edge_app.invocation import install_hint
 
 if TYPE_CHECKING:
     from edge_app.live import Camera, Outputs
+    from edge_app.live.clips import Clips
     from edge_app.live.view.hub import Hub
     from edge_app.live.view.server import Server
 
@@ -76,7 +78,6 @@ def make_cameras(
 def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
     """The outputs of each camera, or one clear line."""
     from edge_app.live import Outputs
-    from edge_app.live.clips import Clips
     from edge_app.live.event_log import EventLog
     from edge_app.live.mqtt import Publisher
     from edge_app.live.pictures import Snapshots
@@ -84,7 +85,7 @@ def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
 
     archive = places.archive
     events = places.events or (archive and archive / "events.jsonl")
-    snapshots, clips = places.snapshots or archive, places.of_clips()
+    snapshots = places.snapshots or archive
     record, mqtt = places.record, places.mqtt
     try:
         log = EventLog(events) if events else None
@@ -92,7 +93,7 @@ def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
             Outputs(
                 log=log,
                 snapshots=Snapshots(snapshots) if snapshots else None,
-                clips=Clips(clips) if clips else None,
+                clips=_make_clips(places),
                 recorder=Recorder(_of(record, camera), camera.fps or 15.0) if record else None,
                 publisher=Publisher(mqtt, camera.name) if mqtt else None,
             )
@@ -100,6 +101,18 @@ def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
         ]
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def _make_clips(places: Places) -> Clips | None:
+    """The clips; an archive is also useful without them, where PyAV cannot be installed."""
+    from edge_app.live.clips import Clips
+
+    if (folder := places.of_clips()) is None:
+        return None
+    if not places.clips and importlib.util.find_spec("av") is None:
+        click.echo(f"Without PyAV there are no clips: {install_hint('live')}", err=True)
+        return None
+    return Clips(folder)
 
 
 def make_server(hub: Hub, address: str, auth: str | None, clips: Path | None) -> Server:

@@ -117,6 +117,8 @@ class Outputs:
 
     def write(self, record: dict, when: float) -> None:
         """Takes a record; ``when`` in seconds since 1970."""
+        if record["event"] == "lost" and self.clips is not None:
+            self.clips.finish()
         record = {"event": record["event"], "time": iso_time(when), **record}
         record |= {"camera": self.camera} if self.camera else {}
         record |= {"source": self.source, "model": self._model, "schema": SCHEMA}
