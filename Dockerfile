@@ -9,10 +9,9 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 RUN useradd --create-home --uid 1000 app
 WORKDIR /app
 
-# OpenCV is for cameras on this machine; the page has the browser's.
-COPY requirements-edge.txt requirements-web.txt ./
-RUN grep -v opencv requirements-edge.txt > requirements-page.txt \
-    && pip install -r requirements-page.txt -r requirements-web.txt
+# Without OpenCV, which is for cameras on this machine: the page uses the browser's.
+COPY constraints.txt requirements-edge.txt requirements-web.txt ./
+RUN pip install -c constraints.txt -r requirements-edge.txt -r requirements-web.txt
 
 COPY --chown=1000:1000 edge_app ./edge_app
 COPY --chown=1000:1000 models/README.md models/smoking_mobilenetv2_int8.tflite ./models/
