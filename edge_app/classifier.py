@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from edge_app.imaging import Picture, Source, read_frame, read_picture
 from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import Metadata, MetadataError, read_metadata
 from edge_app.runtime import RuntimeMissingError, make_interpreter
+from edge_app.trial import TrialError, one_line, read_model, try_out
 
 _MODEL = Path("models", "smoking_mobilenetv2_int8.tflite")
 _FOLDERS = (Path(__file__).parent, Path(__file__).parent.parent)  # of a wheel, of a checkout
@@ -33,7 +35,10 @@ DEFAULT_MODEL = next((f / _MODEL for f in _FOLDERS if (f / _MODEL).exists()), _F
 Tensor = dict[str, Any]
 """What an interpreter says of an input or output: index, shape, dtype, quantization."""
 
-_DAMAGE = (ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile, struct.error)
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, RuntimeError, AttributeError, EOFError, MemoryError),
+    *(OverflowError, zipfile.BadZipFile, zlib.error, struct.error),
+)
 """What readers of a damaged model file raise."""
 
 
@@ -151,16 +156,19 @@ class Classifier:
         """
         path = Path(model)
         try:
-            content = path.read_bytes()
+            content = read_model(path)
             self._foreign = read_description(content)
             metadata = self._foreign.metadata if self._foreign else read_metadata(content)
             of_model = (
                 self._foreign.decision if self._foreign else read_decision(io.BytesIO(content))
             )
             decision = decision or of_model or Decision()
+            try_out(content)
             self._interpreter, runtime = make_interpreter(content, threads)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+        except TrialError as error:
+            raise ModelError(f"{path}: {error}") from None
         except MetadataError as error:
             raise ModelError(
                 f"{path}: {error}; say what it is: --labels A,B --positive B --input-range 0 1"
@@ -168,7 +176,9 @@ class Classifier:
         except RuntimeMissingError:
             raise
         except _DAMAGE as error:
-            raise ModelError(f"{path}: cannot be loaded, it may be damaged ({error})") from None
+            raise ModelError(
+                f"{path}: cannot be loaded, it may be damaged ({one_line(error)})"
+            ) from None
         if threshold is not None:
             decision = decision.with_threshold(threshold)
         if looks is not None:
@@ -335,6 +345,8 @@ class Classifier:
             if self._foreign:
                 scores = self._foreign.scores(scores)
             evidence = self._get(self._evidence) if self._evidence else None
+        if not np.isfinite(scores).all():
+            raise ModelError(f"{self.info.path}: gives no numbers for this picture")
         return float(np.clip(scores[self._index], 0, 1)), evidence
 
     def _get(self, tensor: Tensor) -> np.ndarray:

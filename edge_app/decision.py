@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from edge_app.archive import read_member
 from edge_app.files import whole_file
 from edge_app.looks import Looks
 
@@ -127,7 +128,7 @@ def read_decision(archive: str | IO[bytes]) -> Decision | None:
         if MEMBER not in members.namelist():
             return None
         try:
-            return Decision.from_json(members.read(MEMBER))
+            return Decision.from_json(read_member(members, MEMBER))
         except ValueError as error:
             raise ValueError(f"its {MEMBER} cannot be used: {error}") from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_app.archive import read_member
 from edge_app.decision import Decision
 from edge_app.labels import rest_of
 from edge_app.metadata import Metadata
@@ -92,7 +93,7 @@ def read_description(model: bytes) -> Description | None:
         if MEMBER not in members.namelist():
             return None
         try:
-            fields = json.loads(members.read(MEMBER))
+            fields = json.loads(read_member(members, MEMBER))
             fields["labels"] = tuple(fields["labels"])
             description = Description(**fields)
             _ = description.preprocessing, description.labels.index(description.positive)

@@ -9,17 +9,21 @@ published schemas: ``schema.fbs`` of TensorFlow Lite (identifier TFL3) and ``met
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from dataclasses import dataclass
 
 import flatbuffers
 from flatbuffers.table import Table
 
+from edge_app.archive import read_member
+
 METADATA_BUFFER = "TFLITE_METADATA"
 TENSOR_AXIS_LABELS = 2
 """Value of AssociatedFileType that marks a label file."""
 
 _SKIPPED = (6, 22, 114)  # DEQUANTIZE, RESHAPE, QUANTIZE
+_LONGEST_LABEL = 200
 _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 
 
@@ -89,15 +93,20 @@ def _parse(metadata: bytes, model: bytes) -> Metadata:
     if not label_files:
         raise MetadataError("has metadata without labels for its output")
     with zipfile.ZipFile(io.BytesIO(model)) as members:
-        labels = members.read(label_files[0]).decode().split("\n")
+        labels = read_member(members, label_files[0]).decode().split("\n")
 
+    mean, std = normalization[0].floats(0), normalization[0].floats(1)
+    if {len(mean), len(std)} - {1, 3} or not all(map(math.isfinite, (*mean, *std))) or 0 in std:
+        raise MetadataError("has metadata whose normalization makes no sense")
+    if not all(label.strip().isprintable() and len(label) <= _LONGEST_LABEL for label in labels):
+        raise MetadataError("has labels that are no words")
     return Metadata(
         name=root.string(0),
         description=root.string(1),
         version=root.string(2),
         labels=tuple(label.strip() for label in labels if label.strip()),
-        mean=normalization[0].floats(0),
-        std=normalization[0].floats(1),
+        mean=mean,
+        std=std,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edge_app.classifier import ModelError
 from edge_app.interrupts import STOPPED
 
 PIPE_CLOSED = 141
@@ -39,6 +40,8 @@ class Ending(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except ModelError as error:  # the file was replaced, or fails at a picture
+            raise click.UsageError(str(error)) from None
         except KeyboardInterrupt:
             click.echo("\nStopped.", err=True)
             ctx.exit(STOPPED)

@@ -99,7 +99,7 @@ def to_region(value: Any) -> Box | None:
     """
     if value is None:
         return None
-    with contextlib.suppress(TypeError, ValueError):
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
         left, top, right, bottom = json.loads(value) if isinstance(value, str) else value
         if all(isinstance(side, int) for side in (left, top, right, bottom)):
             return left, top, right, bottom
