@@ -28,11 +28,11 @@ SETS = {
 }
 CONSTRAINTS = "constraints.txt"
 LINKS = {"app": ".venv", "dev": ".venv-dev"}
-STAMP = "complete"  # written last: an environment without it was broken off
+STAMP = "complete"  # written last: without it the installation was interrupted
 
 
 def get(kind, sets):
-    """An environment that holds these sets of requirements, built where there is none.
+    """An environment with these sets of requirements, built if there is none.
 
     Returns:
         The environment, and a file that has to stay open, also in a program that takes this one's
@@ -258,7 +258,7 @@ def link(environment, name):
 
 
 def prune(place, kind, kept):
-    """Removes what was broken off or is outdated, except for what another process uses."""
+    """Removes what is incomplete or outdated, except for what another process uses."""
     for environment in [*place.glob(f"{kind}-*"), *place.glob(f"old-{kind}-*")]:
         stamp = environment / STAMP
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:

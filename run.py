@@ -31,7 +31,7 @@ TENSORFLOW_COMMANDS = {
     "convert": "convert",
 }
 DEV_COMMANDS = {"test", "docs", "bench", *TENSORFLOW_COMMANDS}
-# As `python -m`, but with this folder on the path in place of the user's, where a picture archive
+# As `python -m`, but with this folder on the path instead of the user's, where a picture archive
 # may hold a file of any name.
 BOOTSTRAP = (
     "import sys; root = sys.argv[1]; sys.path[:] = [root, *(p for p in sys.path if p)]; "

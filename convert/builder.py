@@ -77,7 +77,7 @@ class GraphBuilder:
         maker.outputs = [output]
 
     def without_metadata(self) -> None:
-        """Forgets what the file says of itself."""
+        """Removes the metadata of the file."""
         self._file.metadata = []
 
     def shape(self, tensor: int) -> list[int]:

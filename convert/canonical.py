@@ -231,7 +231,7 @@ def _range_of(model: keras.Model, prefix: list, size: int) -> tuple[float, float
 
 
 def _flattened(model: keras.Model) -> keras.Model:
-    """The model with the layers of nested models in place of these, as in a backbone."""
+    """The model with the layers of nested models instead of these, as in a backbone."""
 
     def call(op: object, *args, **kwargs):
         if _is_nested(op):

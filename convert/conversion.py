@@ -41,7 +41,7 @@ class Conversion:
         label: the label that is looked for.
         files: the files that were written, by format.
         parities: what was measured of each.
-        loss: why a float16 file was written in place of an int8 one that loses too much; empty
+        loss: why a float16 file was written instead of an int8 one that loses too much; empty
             where it was not.
     """
 
@@ -53,14 +53,14 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says of a model.
+    """What the user states about a model.
 
     Attributes:
         labels: in the order of the outputs; None for the model's own.
         positive: the label that is looked for; None for the one that says smoking.
         preprocessing: what the author does to pixels; None to find out.
         version: of the model, for its metadata.
-        count: calibrate on so many pictures, and compare on as many others.
+        count: number of pictures to calibrate on; as many others are compared.
         explain: whether to add an evidence map; None for wherever the head allows it.
         allow_loss: whether to write an int8 file that is too far from the model.
     """
@@ -107,7 +107,7 @@ def convert(
         pictures: of the kind that the model will meet; calibration takes evenly from their folders.
         outputs: the files to write, by format (`convert.quantize.FORMATS`). All of them appear
             whole, or none does.
-        options: what the user says of the model.
+        options: what the user states about the model.
         say: takes a line for the user.
 
     Raises:

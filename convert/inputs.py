@@ -15,7 +15,7 @@ from convert.slope import scales_pixels
 from edge_app.preprocessing import NAMED, Preprocessing
 
 PICTURES = 96
-"""At most so many labelled pictures decide."""
+"""Largest number of labelled pictures used."""
 _CHANCE = 0.05
 
 PIXELS = Preprocessing.of_range(0, 255)

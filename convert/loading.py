@@ -106,7 +106,7 @@ def load_found(found: Found) -> Source:
     if own:
         raise ConversionError(
             f"{found.given}: would run code of its own ({', '.join(own)}), which is refused; "
-            "build the model of layers that come with Keras, such as Rescaling in place of a "
+            "build the model of layers that come with Keras, such as Rescaling instead of a "
             "Lambda, and load the weights into it"
         )
     half = _to_float32(config)

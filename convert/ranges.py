@@ -24,7 +24,7 @@ _ANY_SCALE = (*OUTPUT_AXES, _OPERATORS.ADD, _OPERATORS.DEQUANTIZE)
 def set_ranges(integer: bytes, original: bytes, inputs: np.ndarray, method: str = "mse") -> bytes:
     """Chooses the scales of the activations between convolutions and additions.
 
-    The weights and biases then no longer fit: `convert.rounding.round_alike` makes them anew.
+    The weights and biases then no longer fit: `convert.rounding.round_alike` computes them again.
 
     Args:
         integer: the bytes of an int8 ``.tflite`` file.

@@ -46,7 +46,7 @@ def rewrap(
         found: the file.
         pictures: to find out the input range with, and to compare on; may be none.
         out: the file to write.
-        options: what the user says of the model.
+        options: what the user states about the model.
         say: takes a line for the user.
 
     Raises:
@@ -102,7 +102,7 @@ def rewrap(
 def _described(
     found: Found, content: bytes, options: Options
 ) -> tuple[Classes, Preprocessing | None]:
-    """What the outputs are, and what the file or the user says of the input."""
+    """The labels and outputs, and what the file or the user states about the input."""
     labels = options.labels or found.labels or None
     known: Preprocessing | None = None
     try:
@@ -145,7 +145,7 @@ class _Runner:
 
 
 def _wrapped(content: bytes, classes: Classes, known: Preprocessing) -> tuple[bytes, Preprocessing]:
-    """The file with the input and the output of ours, and what is left to prepare outside it."""
+    """The file with the standard input and output, and the preprocessing that is left outside."""
     graph = GraphBuilder(content)
     graph.without_metadata()
     prepared = _prepend(graph, known)

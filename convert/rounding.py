@@ -43,7 +43,7 @@ def round_alike(integer: bytes, original: bytes) -> bytes:
 
     Args:
         integer: the bytes of an int8 ``.tflite`` file.
-        original: those of the same network in float32, whose weights are rounded anew.
+        original: those of the same network in float32, whose weights are rounded again.
 
     Returns:
         The bytes of the file, in which the scales of activations are as they were.
@@ -100,7 +100,7 @@ _DIVISORS = _divisors()
 def _requantize(
     file: tflite.ModelT, layer: Convolution, kernel: np.ndarray, bias: np.ndarray, moved: int
 ) -> None:
-    """Rounds a convolution's weights anew; its outputs become larger by ``moved`` steps."""
+    """Rounds a convolution's weights again; its outputs become larger by ``moved`` steps."""
     tensors = file.subgraphs[0].tensors
     given, weights, biases = (tensors[number] for number in layer.operator.inputs)
     output = tensors[layer.operator.outputs[0]]

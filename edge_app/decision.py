@@ -1,6 +1,6 @@
 """The decision rule that turns a model's scores into a label, stored inside the model file.
 
-A ``.keras`` and a ``.tflite`` file of ours can both be read as ZIP archives, and each holds a
+The shipped ``.keras`` and ``.tflite`` files can both be read as ZIP archives, and each holds a
 member ``decision.json``: the positive label, its threshold, the range of scores in which the model
 is often wrong, when to look at a picture again (`edge_app.looks`), and how the threshold was
 chosen. ``unzip -p model.tflite decision.json`` prints it.
@@ -75,7 +75,7 @@ class Decision:
         return dataclasses.replace(self, threshold=threshold, chosen="by the user", uncertain=band)
 
     def with_looks(self, most: int) -> Decision:
-        """The rule with at most so many looks; 1 is the whole picture alone.
+        """The rule with at most ``looks`` looks; 1 is the whole picture only.
 
         Raises:
             ValueError: ``most`` is below 1.

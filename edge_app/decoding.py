@@ -77,7 +77,7 @@ def _decode_truncated(
         return again
     if image.format not in ("PNG", "BMP", "GIF"):
         raise error
-    image.tile = []  # what is decoded is there, and nothing more is asked for
+    image.tile = []  # use what was decoded, and do not load the rest
     return image
 
 

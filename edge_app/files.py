@@ -79,7 +79,7 @@ def _replace(partial: Path, path: Path) -> None:
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        shutil.copyfile(partial, path)  # a file that is mounted into a container by itself
+        shutil.copyfile(partial, path)  # a single file mounted into a container
 
 
 def _is_running(process: int) -> bool:

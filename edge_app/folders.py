@@ -34,7 +34,7 @@ _LIBRARIES = {
 
 
 def skip_reason(name: str, above: str) -> str | None:
-    """Why a folder is skipped unless all folders are asked for.
+    """Why a folder is skipped, unless all folders are scanned.
 
     Args:
         name: of the folder.

@@ -11,7 +11,7 @@ VARIABLE = "SMOKING_DETECTOR_COMMAND"
 
 
 def invocation() -> str:
-    """The start of every command line of ours, as the user typed it.
+    """The start of a command line, as the user typed it.
 
     Returns:
         ``python3 run.py`` in a checkout, ``smoking-detector`` for the installed command,

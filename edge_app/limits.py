@@ -32,8 +32,8 @@ _SCANNED_PIXELS = 1_000_000_000
 """Pixels times scans from which on more scans than that are refused, about three seconds."""
 
 SMALL, SMALL_READS = 64, 200_000
-"""Pillow reads chunks and markers in pieces of a few bytes: no more than so many reads of less than
-so many bytes, about two seconds; a quarter of that for a file of a few megabytes."""
+"""Pillow reads chunks and markers in pieces of a few bytes: at most `SMALL_READS` reads of less
+than `SMALL` bytes, about two seconds; a quarter of that for a file of a few megabytes."""
 
 
 @dataclass
@@ -49,13 +49,13 @@ def set_max_pixels(count: int | None) -> None:
     """Sets how many pixels a picture of any format may have, for this process.
 
     Args:
-        count: in place of what fits into `MAX_MEMORY`; None for that.
+        count: instead of what fits into `MAX_MEMORY`; None for that.
     """
     _setting.max_pixels = count
 
 
 def set_max_seconds(seconds: float) -> None:
-    """Sets how many seconds of one core a picture may take, in place of `MAX_SECONDS`."""
+    """Sets how many seconds of one core a picture may take, instead of `MAX_SECONDS`."""
     _setting.max_seconds = seconds
 
 

@@ -247,7 +247,7 @@ def open_file(path: str | os.PathLike[str]) -> _PictureFile:
 
 
 def _prepare_decoder(form: str) -> None:
-    """Loads what Pillow does not load by itself, and keeps decoders from taking all the cores."""
+    """Loads the plugins that Pillow does not load, and keeps decoders from using all cores."""
     if form == "AVIF":
         if not features.check("avif"):
             raise PictureError("is an AVIF picture; to read it: pip install -U pillow")

@@ -19,7 +19,7 @@ _RUNTIMES = (
 
 
 _stderr_lock = threading.RLock()  # the file descriptor belongs to the whole process
-if hasattr(os, "register_at_fork"):  # a process that is forked off meanwhile would wait for ever
+if hasattr(os, "register_at_fork"):  # a process that is forked off meanwhile would wait forever
     os.register_at_fork(
         before=_stderr_lock.acquire,
         after_in_parent=_stderr_lock.release,

@@ -111,7 +111,7 @@ def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
 
 
 def push_space(folder: Path, space: str) -> str:
-    """Makes the Space where there is none, and uploads the folder to it.
+    """Creates the Space if it does not exist, and uploads the folder to it.
 
     Args:
         folder: as `write_space` wrote it.

@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is marked as slow, unless it is asked for or named."""
+    """Skips tests marked as slow, unless --all is given or they are named."""
     named = any("::" in argument for argument in config.args)
     if config.getoption("--all") or config.getoption("markexpr") or named:
         return

@@ -82,7 +82,7 @@ def fit_head(keras, model, prepare: str, classes: int) -> None:
 
 
 def flatten(model) -> list:
-    """The layers in order, those of nested models in place of these."""
+    """The layers in order, those of nested models instead of these."""
     layers = []
     for layer in model.layers:
         layers += flatten(layer) if hasattr(layer, "layers") else [layer]

@@ -194,7 +194,7 @@ def _costly() -> Iterator[Kind]:
 
 
 def comments(size: int) -> bytes:
-    """A GIF with comments of so many bytes before its picture."""
+    """A GIF with ``size`` bytes of comments before its picture."""
     content = encoded(photograph(64, 64), "GIF")
     colors = 13 + (3 << (content[10] & 7) + 1)
     blocks = (b"\xff" + b"x" * 255) * (size // 256)

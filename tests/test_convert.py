@@ -217,7 +217,7 @@ def test_every_format_of_another_width_and_size_explains_and_agrees(dataset, tmp
 
 
 def mediapipe_answer(file, picture, size: int) -> tuple[str, float]:
-    """Label and score by a runner that knows nothing of ours, from the file alone."""
+    """Label and score by a standard runner, from the file alone."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 

@@ -140,7 +140,7 @@ def test_a_video_file_becomes_a_report_of_its_moments(video, tmp_path):
     result = run_module("edge_app", "live", *arguments)
     assert result.returncode == 0, result.stderr
     assert f"1 events in {out}" in result.stdout
-    assert "frame 0" not in result.stdout  # a progress bar in place of lines
+    assert "frame 0" not in result.stdout  # a progress bar instead of lines
     page = out.read_text()
     assert "Events in a video.avi" in page
     assert "1 event in 0:06" in page

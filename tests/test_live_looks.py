@@ -35,7 +35,7 @@ def frames(samples):
 
 
 class Clock:
-    """A machine on which each look takes so many seconds."""
+    """A machine on which each look takes the given seconds."""
 
     def __init__(self, seconds):
         self.now, self._seconds = 0.0, seconds

@@ -200,7 +200,7 @@ def test_what_may_not_be_read_is_a_row_with_the_reason(samples, as_nobody):
         "closed.jpg": "no permission to read it",
         "inner": "this folder cannot be listed (no permission)",
     }
-    # The time of modification is the same; what could not be read is tried again all the same.
+    # The modification time is unchanged, but files that could not be read are retried.
     (tree / "closed.jpg").chmod(0o644)
     (tree / "inner").chmod(0o755)
     run("run_scan(folder / 'tree', folder / 'out.db', info)")

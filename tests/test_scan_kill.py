@@ -11,7 +11,7 @@ from conftest import ROOT
 PICTURES = 600
 KILLS = 50
 
-# Forks in place of starting anew each time: what is killed is a whole process all the same, and
+# Forks instead of starting again each time: a whole process is killed either way, and
 # fifty starts of an interpreter would take most of the test's time. It commits much more often than
 # usual, so that many a kill hits a write.
 KILLER = """

@@ -28,7 +28,7 @@ def report():
 
 @pytest.fixture(scope="module")
 def testing(real_data):
-    """The smoker Testing pictures and what the shipped integer model says of them."""
+    """The smoker Testing pictures and the predictions of the shipped integer model."""
     examples = [e for e in find_examples(real_data / "smoker") if e.split == TESTING]
     looks = Classifier().info.decision.looks
     scores = score(load_model(SHIPPED_INT8), examples, looks.sizes if looks else ())

@@ -67,7 +67,7 @@ def classify(client, path):
 
 
 def call(page, payload):
-    """What the API says to a request that no browser of ours would send."""
+    """The answer of the API to a request that the page never sends."""
     request = urllib.request.Request(
         f"{page}gradio_api/call/classify",
         json.dumps({"data": [payload]}).encode(),

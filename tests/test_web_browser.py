@@ -72,7 +72,7 @@ def visit(browser, url):
 
 @pytest.fixture(scope="session")
 def words(classifier):
-    """What the page says of a picture, asked of the model, as another one says other things."""
+    """The answer expected on the page for a picture, taken from the model itself."""
     from edge_app.web.pool import UNCERTAIN
     from edge_app.web.texts import TEXTS
 

@@ -33,7 +33,7 @@ QUIET = (
 
 
 def space_under_test() -> dict:
-    """What `served` needs to serve a Space's folder in place of the working tree, if told to."""
+    """What `served` needs to serve a Space's folder instead of the working tree, if told to."""
     folder = os.environ.get("SMOKING_SPACE")
     if folder is None:
         return {}
@@ -98,7 +98,7 @@ def served(
 
 @contextlib.contextmanager
 def chromium(*options: str):
-    """The system's Chromium, driven by Playwright; where there is none, the test skips."""
+    """The system's Chromium, driven by Playwright; skips the test if it is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:

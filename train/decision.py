@@ -52,7 +52,7 @@ class Sample:
         logits: as `train.scoring.Scores` has them.
         smoking: labels, ``bool[n]``.
         families: name of the family of each, ``str[n]``.
-        limited: families whose NotSmoking pictures the false alarms are limited on, each by itself.
+        limited: families on whose NotSmoking pictures false alarms are limited, each separately.
     """
 
     logits: np.ndarray
@@ -70,7 +70,7 @@ class Sample:
         return cls(scores.logits, smoking, families, limited)
 
     def negatives(self) -> list[np.ndarray]:
-        """Places of the NotSmoking pictures of each limited family; of all where there is none."""
+        """Places of the NotSmoking pictures of each limited family, or of all without any."""
         of_families = [
             np.flatnonzero(~self.smoking & (self.families == name)) for name in self.limited
         ]

@@ -32,7 +32,7 @@ from train.report import figures_block, print_table, to_markdown, write_plots
 from train.scoring import Scores, load_model, score
 
 CONDITION_PICTURES = 600
-"""At most so many pictures are changed by each condition."""
+"""Largest number of pictures changed by each condition."""
 
 SIZES = {"below 16 pixels": 16, "16 to 32": 32, "32 to 64": 64, "64 and more": 1e9}
 """Longer side of what is smoked in the model's input, in pixels, and the upper limit."""
@@ -79,7 +79,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "splits",
     type=click.Choice([*SPLITS, "all"]),
     multiple=True,
-    help="Measure these pictures; repeat it for several splits.  [default: Testing, or all where "
+    help="Measure these pictures; repeat it for several splits.  [default: Testing; all if "
     "there are none]",
 )
 @click.option("--positive", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are Smoking.")

@@ -127,7 +127,7 @@ def expected_calibration_error(scores: np.ndarray, smoking: np.ndarray, bins: in
 
 
 def percent(figure: Figure | None) -> str:
-    """A `share` for people: ``97.8 % (219 of 224; 94.9 to 99.0)``; a dash where there is none."""
+    """A `share` as text: ``97.8 % (219 of 224; 94.9 to 99.0)``; a dash if there is none."""
     if not figure or figure["value"] is None:
         return "-"
     low, high = (100 * bound for bound in figure["interval"])

@@ -99,7 +99,7 @@ def start_weights(start: str | dict[str, str], folder: Path, given: Path | None 
         start: of the recipe: ``imagenet``, a path, or ``{sha256, file or git}``, where ``git`` is
             ``commit:path`` in this repository.
         folder: of this training, where a file from git is kept.
-        given: a file of the user's own, in place of ``file`` or ``git``; still verified where the
+        given: a file of the user's own, instead of ``file`` or ``git``; still verified where the
             recipe has a checksum.
 
     Raises:
@@ -143,8 +143,8 @@ def open_folder(folder: Path, fingerprint: dict) -> None:
     if record.exists():
         if json.loads(record.read_text()) != fingerprint:
             raise TrainingError(
-                f"{folder}: holds a training with another recipe, start or other pictures. Go on "
-                "with those, or give another folder: --state FOLDER"
+                f"{folder}: holds a training with another recipe, start or other pictures. "
+                "Continue with those, or give another folder: --state FOLDER"
             )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -167,7 +167,7 @@ def train_student(
     workers: int = 1,
     say: Callable[[str], None],
 ) -> keras.Model:
-    """Trains, or goes on from the last checkpoint, with the same result (the views and the
+    """Trains, or resumes from the last checkpoint, with the same result (the views and the
     optimizer's state depend on the step alone).
 
     Args:

@@ -28,7 +28,7 @@ class Console(logging.Handler):
     file or a journal unless something happens.
 
     Args:
-        length: of a video file in seconds, for a progress bar in place of the lines.
+        length: of a video file in seconds, for a progress bar instead of the lines.
     """
 
     def __init__(self, length: float | None = None) -> None:

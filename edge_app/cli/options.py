@@ -177,7 +177,7 @@ def load_classifier(model: Path, threshold: float | None, looks: int | None = No
 
 
 def answer_line(prediction: Prediction, path: str | os.PathLike[str]) -> str:
-    """What the model says of a picture, in a line for people."""
+    """The prediction for one picture as a line of text."""
     doubt = "  (uncertain)" if prediction.uncertain else ""
     doubt += "  (incomplete)" if prediction.incomplete else ""
     return f"{prediction.label:<10}  {prediction.confidence:6.1%}  {printable(path)}{doubt}"

@@ -95,7 +95,7 @@ function listUnreadable(wanted) {
 
 const cards = new Map();
 
-function draw(anew) {
+function draw(rebuild) {
   const grid = $("grid"), width = grid.clientWidth;
   if (!width) return;
   state.columns = Math.max(2, Math.floor((width + GAP) / (SMALLEST_CARD + GAP)));
@@ -107,7 +107,7 @@ function draw(anew) {
   const first = Math.max(0, Math.floor(above / state.rowHeight) - ROWS_BEYOND) * state.columns;
   const last = Math.min(state.order.length, state.columns
     * (Math.ceil((above + window.innerHeight) / state.rowHeight) + ROWS_BEYOND));
-  if (anew) {
+  if (rebuild) {
     cards.clear();
     grid.replaceChildren();
   }

@@ -188,7 +188,7 @@ def _picture(row: Row, root: str) -> list[object]:
 
 
 def _common_folder(rows: list[Row]) -> str:
-    """The folder that all names begin with, with its slash; empty where there is none."""
+    """The folder that all names begin with, with its slash; empty if there is no common one."""
     names = [name_of(row) for row in rows]
     if not names:
         return ""

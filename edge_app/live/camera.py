@@ -182,7 +182,7 @@ class Watcher:
         counts.classified += 1
         counts.smoking += prediction.label == self._decision.label
         counts.dropped += frame.dropped
-        if self._offset is None or not self._outputs.is_file:  # a camera's day may be set anew
+        if self._offset is None or not self._outputs.is_file:  # the clock may have been set
             self._offset = time.time() - time.monotonic() + frame.captured_at - frame.time
         self._report(self.detector.update(prediction.smoking, frame.time))
         self._outputs.frame(frame, prediction, self.detector.since is not None)

@@ -21,7 +21,7 @@ class Capture(Protocol):
     """What can be read frame by frame."""
 
     def grab(self) -> bool:
-        """Moves to the next frame; False where there is none."""
+        """Moves to the next frame; False at the end."""
 
     def retrieve(self) -> np.ndarray | None:
         """Returns the frame as ``uint8[height, width, 3]``, BGR; None where it is damaged."""

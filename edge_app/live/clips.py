@@ -126,7 +126,7 @@ class Clips:
         return name
 
     def end(self, event: Event) -> str | None:
-        """Says that an event is over; its clip goes on for some seconds. Returns its name."""
+        """Ends an event; its clip continues for some seconds. Returns the name of the clip."""
         if self._writer is not None and self._end is not None and event.ended is not None:
             self._end = min(self._end, event.ended + self._after)
         return self._last.path.name if self._last is not None else None

@@ -31,7 +31,7 @@ class Rule:
         begin_seconds: shortest time above ``begin`` that counts.
         end_seconds: longest time below ``end`` that an event outlives.
         gap_seconds: where no score came for longer, an event ends at the last score before it, and
-            smoothing begins anew.
+            smoothing starts again.
     """
 
     begin: float = 0.6
@@ -58,9 +58,9 @@ class Rule:
         """The rule for a model: an event begins at its threshold, or the user's own.
 
         It ends where the odds are two thirds of those at the threshold, or lower: 0.4 for 0.5. The
-        band of uncertain scores, where a single picture cannot be taken at its word, has no part in
-        that: an event is what seconds of pictures say together. But outside events a score in it is
-        not called clear.
+        range of uncertain scores, where the model is often wrong about a single picture, plays no
+        part in that, because an event is decided by seconds of pictures. But outside events a score
+        in that range is not called clear.
 
         >>> rule = Rule.of(Decision(threshold=0.5, uncertain=(0.1, 0.6)))
         >>> rule.begin, rule.end, rule.maybe
@@ -72,7 +72,7 @@ class Rule:
         return cls(begin=decision.threshold, end=end, maybe=min(low, end))
 
     def for_rate(self, fps: float | None) -> Rule:
-        """The rule where at most so many scores come a second: they are no gap.
+        """The rule for ``fps`` scores per second: their distance is no gap.
 
         >>> Rule().for_rate(0.1).gap_seconds
         30.0

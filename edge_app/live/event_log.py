@@ -58,7 +58,7 @@ class EventLog:
                 self._waiting.popleft()
 
     def close(self) -> None:
-        """Closes the file; the next record opens it anew."""
+        """Closes the file; the next record opens it again."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -76,7 +76,7 @@ class EventLog:
         except OSError as error:
             if error.errno == errno.EINVAL and not self.path.is_file():
                 return  # a pipe or a device, which cannot be synced
-            self.close()  # opened anew with the next record: the disk may come back as another
+            self.close()  # opened again with the next record: the disk may come back as another
             raise
 
     def _open(self) -> FileIO:

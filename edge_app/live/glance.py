@@ -23,7 +23,7 @@ class Glance:
     evidence of the one before points to. Each score then combines the newest look of either kind.
 
     Args:
-        interval: seconds between two frames that are asked for; None for the camera's own, which
+        interval: wanted seconds between two frames; None for the camera's own, which
             is measured.
         all_looks: every frame gets all looks however long they take, as in a video file.
         share: how much of an interpreter the camera has, in (0, 1].

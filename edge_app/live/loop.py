@@ -79,7 +79,7 @@ def run_live(
         classifier: what to use.
         display: "window", "none", or None for a window where there is a screen; several cameras
             have none.
-        duration: stop after so many seconds, frames or no frames.
+        duration: stop after this many seconds, with or without frames.
         realtime: play files at their own speed, as if they were cameras.
         patient: wait for a camera that cannot be opened yet. With several, always so.
         rule: when events begin and end; None for the one that fits the model and ``fps``.

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SCHEMA = 2
-"""Version of the records. 2: ``lost``, ``restored``, ``lost_seconds`` in place of ``blind``,
+"""Version of the records. 2: ``lost``, ``restored``, ``lost_seconds`` instead of ``blind``,
 ``sighted``, ``blind_seconds``; ``camera`` and ``schema`` are new."""
 
 
 @dataclass
 class Outputs:
-    """The outputs that were asked for; any of them may be None."""
+    """The chosen outputs; any of them may be None."""
 
     log: EventLog | None = None
     publisher: Publisher | None = None

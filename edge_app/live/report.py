@@ -47,8 +47,8 @@ class Entry:
         seconds: how long it was.
         title: when it was, for people.
         details: what else is known, for people.
-        picture: JPEG; None where there is none.
-        link: where its video is; None where there is none.
+        picture: JPEG, or None.
+        link: where its video is, or None.
         lost: whether it is a time in which the source was lost.
     """
 

@@ -32,13 +32,13 @@ STALL_SECONDS = 5.0
 """A camera or stream that has given no frame for so long is lost."""
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds before each attempt to connect again; the last one goes on for ever."""
+"""Seconds before each attempt to reconnect; the last one repeats."""
 
 STEADY_SECONDS = 10.0
-"""Only after a source ran for so long do the pauses begin anew."""
+"""A source must run for this long before the pauses start again."""
 
 MOST_STUCK = 4
-"""A device that hangs can hold its thread for ever; no more than so many are left behind."""
+"""A device that hangs can hold its thread forever; at most this many are left behind."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def open_frames(
 
     Args:
         source: a camera's number or device, ``picamera``, a video file, or a URL.
-        fps: at most so many frames a second of the source's time; others are passed over.
+        fps: most frames per second of the source's time; others are skipped.
         realtime: play a file at its own speed, as if it were a camera.
         patient: where a camera or stream cannot be opened yet, yield `Lost` and try again.
         opener: opens the source; the default knows all of the above.
@@ -281,7 +281,7 @@ class _Feed:
 
 
 class Gate:
-    """Lets at most so many frames a second pass; without a number, all of them.
+    """Lets at most this many frames per second pass; all of them without a number.
 
     >>> gate = Gate(10)
     >>> sum(gate.opens(number / 30) for number in range(30))

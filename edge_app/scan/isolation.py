@@ -1,7 +1,7 @@
 """Classifies in a process of its own, so that a decoder that crashes ends no more than that.
 
-The process is forked off: it shares the memory of what is loaded, and runs as many threads as are
-asked for, each with an interpreter. A path goes to it and an answer comes back; it reads the
+The process is forked off: it shares the memory of what is loaded, and runs the given number
+of threads, each with an interpreter. A path goes to it and an answer comes back; it reads the
 picture itself. When it dies, the few pictures it was at are tried again, each alone in a process
 made for it, and one that ends that process, too, is named as unreadable.
 """
@@ -84,7 +84,7 @@ class IsolatedClassifiers:
         Args:
             info: of the classifier.
             count: threads of the caller.
-            loaded: one that nobody else uses meanwhile, in place of loading it again; for one
+            loaded: one that nobody else uses meanwhile, instead of loading it again; for one
                 thread.
         """
         self._info = info
@@ -132,7 +132,7 @@ class IsolatedClassifiers:
         except EOFError:
             status = process.end(by_itself=True)
             if not os.WIFSIGNALED(status):
-                raise RuntimeError("the process that classifies ended by itself") from None
+                raise RuntimeError("the process that classifies ended unexpectedly") from None
             return PictureError(f"crashes the decoder ({signal.Signals(os.WTERMSIG(status)).name})")
         finally:
             process.end()
@@ -147,7 +147,7 @@ def _too_slow() -> PictureError:
 class _Process:
     """A forked process that answers on so many links, each from a thread with an interpreter.
 
-    It ends by itself when this process does, in whatever way: its links end then.
+    It ends when this process ends, in whatever way, because its links end then.
     """
 
     def __init__(self, info: ModelInfo, count: int, loaded: Classifier | None):
@@ -246,7 +246,7 @@ def _answer(info: ModelInfo, link: Connection, loaded: Classifier | None) -> Non
         try:
             try:
                 classifier = loaded or load_again(info)
-            except Exception as error:  # the model file vanished, or a mistake of ours
+            except Exception as error:  # the model file vanished, or a bug
                 link.send((0, error))
                 return
             link.send((threading.get_native_id(), time.thread_time()))
@@ -256,7 +256,7 @@ def _answer(info: ModelInfo, link: Connection, loaded: Classifier | None) -> Non
                     result = classify_source(classifier, link.recv())
                 except (EOFError, ConnectionError):
                     raise
-                except Exception as error:  # a mistake of ours
+                except Exception as error:  # a bug
                     result = error
                 link.send((result, time.thread_time()))
         except (EOFError, ConnectionError):

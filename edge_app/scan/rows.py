@@ -143,7 +143,7 @@ class Row:
         return same and looks.lowest <= before.lowest
 
     def relabelled(self, info: ModelInfo) -> Prediction | None:
-        """What the model's decision says of the score that is here; None for what is here."""
+        """The row under another decision of the same model; None if it stays as it is."""
         decision = info.decision
         assert self.smoking is not None
         found = self.smoking >= decision.threshold

@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 RAW = "camera raw file"
 """What `Entry.skipped` says of those, which hold a thumbnail that stands for nothing else."""
 LINK = "link to a picture that is scanned anyway"
-"""What `Entry.skipped` says of a symbolic link to a file of the tree, or to one seen before."""
+"""`Entry.skipped` of a symbolic link to a file of the tree, or to one seen before."""
 
 
 @dataclass(frozen=True)

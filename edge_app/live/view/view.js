@@ -268,5 +268,5 @@ function attend() {
 }
 
 document.addEventListener("visibilitychange", attend);
-// Not before: a page with a stream would count as loading for ever.
+// Not before: a page with a stream would count as loading forever.
 addEventListener("load", attend);
