@@ -49,12 +49,17 @@ def main():
     try:
         installs_nothing = {"-h", "--help", "--version"} & set(arguments)
         if installs_nothing and not environments.ready(kind, set()):
-            sys.exit(print_help(arguments))
+            print_help(arguments)
+            sys.stdout.flush()
+            return
         sets = set() if installs_nothing else wanted(arguments)
         environment, _held_open = environments.get(kind, sets)
         start(environments.python_of(environment), module(arguments))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # as of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def module(arguments):

@@ -29,8 +29,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run the slow tests too.")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips tests marked as slow, unless --all is given or they are named."""
+SLOW_FIXTURES = {"cluster", "visit", "make_environment", "empty_environment"}
+"""What starts a Ray cluster, a browser, or an installation: slow, but for one test of each kind."""
+ONE_OF_EACH = {
+    "test_results_are_those_of_the_local_engine",
+    "test_an_uploaded_picture_is_answered_with_class_bar_meaning_and_time",
+    "test_an_installed_wheel_works_in_another_folder",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Leaves out what is slow, unless all or single tests are asked for."""
+    for item in items:
+        if item.originalname not in ONE_OF_EACH and SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
     named = any("::" in argument for argument in config.args)
     if config.getoption("--all") or config.getoption("markexpr") or named:
         return

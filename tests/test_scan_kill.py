@@ -67,6 +67,7 @@ json.dump({"rows": before, "growths": growths}, sys.stdout)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, as on Unix")
 def test_fifty_kills_lose_nothing_and_do_nothing_twice(samples, tmp_path, classifier):
     from edge_app.scan import read_rows, run_scan

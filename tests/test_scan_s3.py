@@ -13,6 +13,8 @@ pytest.importorskip("ray", reason="needs requirements-ray.txt")
 moto_server = pytest.importorskip("moto.server", reason="needs requirements-dev.txt (moto)")
 from pyarrow import fs  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(monkeypatch):
