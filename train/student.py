@@ -208,6 +208,10 @@ def train_student(
             **{"first": done, "steps": steps, "batch": recipe.batch, "seed": seed},
             **options,
         )
+        # Dropout has a state of its own, which no file keeps.
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Dropout):
+                layer.seed_generator.state.assign([seed, done])
         history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
         done += steps
         with whole_file(state) as partial:
