@@ -188,7 +188,8 @@ class _Fields:
 
     def data(self, place: int) -> bytes:
         start, length = self._vector(place)
-        return self._table.Bytes[start : start + length]
+        content: bytes = self._table.Bytes[start : start + length]
+        return content
 
     def _vector(self, place: int) -> tuple[int, int]:
         """Where the field's elements begin, and how many there are; none where it is not set."""

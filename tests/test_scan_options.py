@@ -136,8 +136,9 @@ def test_on_a_terminal_there_is_a_bar_and_elsewhere_there_are_lines(samples, tmp
 
     code = (
         "import sys; from pathlib import Path; from edge_app import Classifier; "
-        "from edge_app.scan import progress, run_scan; progress._LINE_SECONDS = 0; "
-        "run_scan(sys.argv[1], Path(sys.argv[2]), Classifier().info, rescan=True)"
+        "from edge_app.cli import progress; from edge_app.scan import run_scan; "
+        "progress._LINE_SECONDS = 0; shown = progress.ScanProgress(); "
+        "run_scan(sys.argv[1], Path(sys.argv[2]), Classifier().info, rescan=True, progress=shown)"
     )
     lines = subprocess.run(
         [sys.executable, "-c", code, tree, tmp_path / "out.db"],

@@ -7,13 +7,16 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from edge_app.cli.options import SOME_UNREADABLE
 from edge_app.files import is_remote, whole_file
 from edge_app.invocation import install_hint, invocation
+
+if TYPE_CHECKING:
+    from edge_app.scan import Row
 
 _REPORT_LIMIT = 10_000
 
@@ -82,11 +85,11 @@ def export(
         raise click.UsageError("--out needs a --format beside --copy-to.")
     format = format or (None if copy_to else "csv")
     written = out or (Path("report.html") if format == "html" else None)
-    both = written and not is_remote(result) and written.exists() and Path(result).exists()
-    if both and written.samefile(result):
+    local = not is_remote(result) and Path(result).exists()
+    if written and local and written.exists() and written.samefile(result):
         raise click.UsageError(f"--out {written} is the result itself; choose another name.")
 
-    def rows() -> Iterable:
+    def rows() -> Iterable[Row]:
         chosen = selected(read_results(result), label, min_score)
         return highest(chosen, limit) if limit and format != "html" else chosen
 
@@ -108,7 +111,7 @@ def export(
     sys.exit(SOME_UNREADABLE if missing else 0)
 
 
-def _table(rows: Iterable, format: str, out: Path | None) -> None:
+def _table(rows: Iterable[Row], format: str, out: Path | None) -> None:
     from edge_app.export import write_csv, write_jsonl
 
     write = {"csv": write_csv, "jsonl": write_jsonl}[format]
@@ -121,24 +124,26 @@ def _table(rows: Iterable, format: str, out: Path | None) -> None:
         click.echo(f"{count} rows: {out}")
 
 
-def _report(rows: Iterable, out: Path, limit: int) -> int:
+def _report(rows: Iterable[Row], out: Path, limit: int) -> int:
+    from edge_app.cli.progress import bar
     from edge_app.export import write_report
 
     with _write_errors(out), whole_file(out) as partial:
-        summary = write_report(rows, partial, limit)
+        summary = write_report(rows, partial, limit, track=bar)
     click.echo(f"{summary.text()}\nReport: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     return summary.missing
 
 
 def _copies(
-    rows: Iterable, folder: Path, hard_link: bool, below: tuple[Path, ...], found_only: bool
+    rows: Iterable[Row], folder: Path, hard_link: bool, below: tuple[Path, ...], found_only: bool
 ) -> int:
+    from edge_app.cli.progress import bar
     from edge_app.export import CopyError, copy_pictures
     from edge_app.export.results import is_found
 
     try:
         chosen = (row for row in rows if row.error is None and (is_found(row) or not found_only))
-        summary = copy_pictures(chosen, folder, hard_link, below)
+        summary = copy_pictures(chosen, folder, hard_link, below, track=bar)
     except CopyError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{summary.text()}: {folder}", err=True)

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class _Source(click.Path):
     """A path that exists, or an address like ``s3://bucket/pictures``."""
 
-    def convert(self, value: object, param: object, ctx: object) -> object:
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         return value if is_remote(value) else super().convert(value, param, ctx)
 
 
@@ -129,14 +129,19 @@ def scan(
     written, for example because the disk is full; 130 stopped with Ctrl-C. After 3 and 130 the
     same command resumes.
     """
+    from edge_app.cli.progress import ScanProgress
     from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
     from edge_app.scan.watch import WatchError, run_watch
 
     info = load_classifier(model, threshold, looks).info  # its interpreter is not needed
     selection = Selection(
-        include, exclude, since and int(since.timestamp() * 1e9), follow_symlinks, all_folders
+        include,
+        exclude,
+        int(since.timestamp() * 1e9) if since else None,
+        follow_symlinks,
+        all_folders,
     )
-    options = {"workers": workers, "selection": selection, "rescan": rescan}
+    options: dict[str, Any] = {"workers": workers, "selection": selection, "rescan": rescan}
     if engine == "ray":
         if watch or prune or not out:
             raise click.UsageError("--engine ray needs --out and goes without --watch and --prune.")
@@ -145,7 +150,7 @@ def scan(
         raise click.UsageError("--out, --address and places like s3:// need --engine ray.")
     if force and not prune:
         raise click.UsageError("--force goes with --prune.")
-    options |= {"prune": prune, "force": force}
+    options |= {"prune": prune, "force": force, "progress": ScanProgress()}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped like this
     try:
         if watch:
@@ -163,14 +168,22 @@ def scan(
 
 
 def _scan_with_ray(
-    sources: Sequence[Path | str], out: str, info: ModelInfo, address: str | None, options: dict
+    sources: Sequence[Path | str],
+    out: str,
+    info: ModelInfo,
+    address: str | None,
+    options: dict[str, Any],
 ) -> NoReturn:
+    from edge_app.cli.progress import ScanProgress
     from edge_app.scan import StoreError
 
     try:
         from edge_app.scan.ray_engine import run_ray_scan
 
-        summary = run_ray_scan([*map(os.fspath, sources)], out, info, address, **options)
+        options |= {"progress": ScanProgress()}
+        summary = run_ray_scan(
+            [os.fspath(source) for source in sources], out, info, address, **options
+        )
     except ImportError as error:
         raise click.UsageError(f"--engine ray needs: {install_hint('ray')} ({error})") from None
     except (StoreError, ConnectionError) as error:

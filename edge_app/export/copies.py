@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import posixpath
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from edge_app.export.originals import OriginalError, check_original, read_original
 from edge_app.export.results import name_of
+from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote, numbered, printable, remove_leftovers, safe_name
 from edge_app.scan.rows import Row
+
+_log = logging.getLogger(__name__)
 
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 """What a file system says that has no hard links, or none to another disk."""
@@ -49,38 +50,44 @@ class CopySummary:
 
 
 def copy_pictures(
-    rows: Iterable[Row], folder: Path, hard_link: bool = False, below: Sequence[Path] = ()
+    rows: Iterable[Row],
+    folder: Path,
+    hard_link: bool = False,
+    below: Sequence[Path] = (),
+    *,
+    track: Track = untracked,
 ) -> CopySummary:
-    """Copies the pictures of these rows into one folder, with a progress bar on a terminal.
+    """Copies the pictures of these rows into one folder.
 
-    A name that is taken by another picture gets a number: ``a.jpg``, ``a-2.jpg``. One that is
-    there already with the same content is left alone, so that the same call can be made again.
-    Each file appears whole or not at all. What is missing is named on the error stream. Only
-    files that are pictures by their content are copied.
+    If a name is taken by another picture, the copy gets a number: ``a.jpg``, ``a-2.jpg``. If the
+    same picture is already there, it is skipped, so the call can be repeated. Each file appears
+    complete or not at all. Missing pictures are logged. Only files that are pictures by their
+    content are copied.
 
     Args:
         rows: whose pictures to copy.
-        folder: made where there is none.
-        hard_link: link in place of copying where the file system can; a link takes no room, but
+        folder: created if missing.
+        hard_link: link instead of copying where the file system can; a link takes no space, but
             a program that writes into it changes the original too.
         below: copy only what is really in one of these folders, wherever links lead; empty for all.
+        track: shows the progress.
 
     Raises:
-        CopyError: the folder cannot be made or written to.
+        CopyError: the folder cannot be created or written to.
     """
     summary = CopySummary()
     roots = [os.path.realpath(root) for root in below]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder, ".copy-", ".partial")
-        for row in tqdm(rows, desc="Copying", unit="picture", disable=None):
+        for row in track(rows, "Copying"):
             try:
                 if roots and not _is_below(row.path, roots):
                     raise OriginalError("is not below the folders that were given")
                 _copy(row, folder, hard_link, summary)
             except OriginalError as error:
                 summary.missing += 1
-                tqdm.write(f"{printable(name_of(row))}: {error}", file=sys.stderr)
+                _log.warning("%s: %s", printable(name_of(row)), error)
     except OSError as error:
         raise CopyError(f"{folder}: cannot be written to ({error.strerror or error})") from None
     return summary

@@ -80,4 +80,5 @@ def _open_remote(address: str) -> IO[bytes]:
     except ImportError:
         raise OriginalError(f"is not on this machine; to reach it: {install_hint('ray')}") from None
     filesystem, name = open_filesystem(address)
-    return filesystem.open_input_file(name)
+    file: IO[bytes] = filesystem.open_input_file(name)
+    return file

@@ -24,6 +24,7 @@ from edge_app.classifier import DEFAULT_MODEL
 from edge_app.decision import Decision, read_decision
 from edge_app.export.results import highest, is_found, name_of
 from edge_app.export.thumbnails import make_thumbnails
+from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote
 from edge_app.metadata import read_metadata
 from edge_app.scan.rows import Row
@@ -97,13 +98,16 @@ class _Totals:
             yield row
 
 
-def write_report(rows: Iterable[Row], out: Path, limit: int) -> ReportSummary:
-    """Writes the report; makes the thumbnails in parallel, with a progress bar on a terminal.
+def write_report(
+    rows: Iterable[Row], out: Path, limit: int, *, track: Track = untracked
+) -> ReportSummary:
+    """Writes the report; makes the thumbnails in parallel.
 
     Args:
         rows: the results; only ``limit`` of them are kept in memory.
         out: the file; about 5 KB per picture shown.
         limit: how many pictures to show, those with the highest scores.
+        track: shows the progress.
 
     Raises:
         OSError: the file cannot be written.
@@ -114,7 +118,7 @@ def write_report(rows: Iterable[Row], out: Path, limit: int) -> ReportSummary:
     summary.shown = len(shown)
     with open(out, "w", encoding="utf-8") as file:
         file.write(_page(totals, shown))
-        thumbnails = make_thumbnails(shown)
+        thumbnails = make_thumbnails(shown, track)
         for number, block in enumerate(
             iter(lambda: list(itertools.islice(thumbnails, _BLOCK)), [])
         ):
@@ -200,7 +204,11 @@ def _common_folder(rows: list[Row]) -> str:
 
 
 def _label(totals: _Totals, found: bool, default: str) -> str:
-    labels = [(count, label) for (is_it, label), count in totals.labels.items() if is_it == found]
+    labels = [
+        (count, label)
+        for (is_it, label), count in totals.labels.items()
+        if is_it == found and label
+    ]
     return max(labels)[1] if labels else default
 
 

@@ -6,9 +6,8 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 from edge_app.export.originals import OriginalError, read_original
+from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote
 from edge_app.imaging import PictureError, read_thumbnail
 from edge_app.parallel import count_cores, map_ahead
@@ -21,8 +20,8 @@ _QUALITY = 50  # of WebP, 0 to 100
 _QUEUED_PER_WORKER = 8
 
 
-def make_thumbnails(rows: Sequence[Row]) -> Iterator[bytes]:
-    """Makes thumbnails on all cores, in order, with a progress bar on a terminal.
+def make_thumbnails(rows: Sequence[Row], track: Track = untracked) -> Iterator[bytes]:
+    """Makes thumbnails on all cores, in order.
 
     Where a picture was looked at again, the region is drawn.
 
@@ -33,13 +32,8 @@ def make_thumbnails(rows: Sequence[Row]) -> Iterator[bytes]:
     """
     workers = count_cores()
     with ThreadPoolExecutor(workers) as pool:
-        yield from tqdm(
-            map_ahead(pool, _thumbnail, rows, workers * _QUEUED_PER_WORKER),
-            "Thumbnails",
-            total=len(rows),
-            unit="picture",
-            disable=None,
-        )
+        made = map_ahead(pool, _thumbnail, rows, workers * _QUEUED_PER_WORKER)
+        yield from track(made, "Thumbnails", len(rows))
 
 
 def _thumbnail(row: Row) -> bytes:

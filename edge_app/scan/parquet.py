@@ -71,7 +71,8 @@ def open_filesystem(place: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 @functools.lru_cache
 def _connect(root: str) -> tuple[fs.FileSystem, str]:
     """Connects to a file system once; names below its root need not be valid in an address."""
-    return fs.FileSystem.from_uri(root)
+    connected: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(root)
+    return connected
 
 
 def make_folder(folder: str) -> None:

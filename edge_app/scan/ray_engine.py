@@ -13,32 +13,28 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
 import itertools
 import logging
 import os
 import shutil
 import socket
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
-from edge_app.classifier import Classifier, ModelInfo, Prediction
+from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
 from edge_app.files import is_remote, printable
-from edge_app.imaging import PictureError
-from edge_app.parallel import count_cores, map_ahead
+from edge_app.parallel import count_cores
 from edge_app.runtime import native_messages_to
-from edge_app.scan import isolation
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
-from edge_app.scan.parquet import make_folder, open_filesystem, read_parquet, write_part
+from edge_app.scan.parquet import make_folder, read_parquet, write_part
+from edge_app.scan.progress import Progress
+from edge_app.scan.ray_worker import MODEL, Worker
 from edge_app.scan.rows import FileState, Row
 from edge_app.scan.summary import Tally
 from edge_app.scan.walk import Selection
@@ -49,17 +45,13 @@ os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 import ray
 import ray.data
 
+_ray: Any = ray  # which has types for some of it
+_log = logging.getLogger(__name__)
+
 _TRIES = 4
 """Of a batch whose worker dies, so that what kills it cannot do so for ever."""
 
 _RELABELLED_AT_ONCE = 100_000  # rows in a file
-
-_READERS = 8
-"""Downloads at once in a worker, to hide the waiting for an object store."""
-
-_MODEL = "model.tflite"  # in the folder that a worker starts in
-
-_LARGEST_DOWNLOAD = 256_000_000  # bytes
 
 
 @dataclass(kw_only=True)
@@ -97,11 +89,12 @@ def run_ray_scan(
     *,
     selection: Selection | None = None,
     rescan: bool = False,
+    progress: Progress | None = None,
 ) -> RaySummary:
-    """Scans trees or object stores into a folder of Parquet files, with a progress bar.
+    """Scans folders or object stores into a folder of Parquet files.
 
-    Pictures whose result is there already, by the same model and threshold, are left alone.
-    Ctrl-C ends it cleanly: what was done is kept.
+    Pictures that the same model has scored already are not read again. Ctrl-C stops it and keeps
+    all results.
 
     Args:
         sources: folders that all nodes see under the same path, or addresses (``s3://...``).
@@ -110,24 +103,26 @@ def run_ray_scan(
         address: of a Ray cluster; None starts Ray on this machine and stops it at the end.
         workers: actors; None for one a core of the cluster.
         selection: which files are scanned; None for all pictures that are not hidden.
-        rescan: classify also those whose result is there.
+        rescan: classify again what the results already hold.
+        progress: shows the numbers meanwhile; None for nothing.
 
     Raises:
         edge_app.scan.StoreError: a source or the results cannot be used.
         ConnectionError: there is no cluster at the address, or it failed.
     """
     summary = RaySummary(out=out, labels=(info.decision.label, info.other_label))
+    progress = progress or Progress()
     out = out if is_remote(out) else os.path.abspath(out)
     make_folder(out)
     with _cluster(address, workers, info):
-        summary.workers = workers or int(ray.cluster_resources().get("CPU", 1))
+        summary.workers = workers or int(_ray.cluster_resources().get("CPU", 1))
         start = time.monotonic()
         try:
             listed = list_pictures(sources, selection or Selection())
             done = {} if rescan else _done(out, info)
             todo = list(_not_done(listed, done, summary))
             _relabel(done, out, info, summary)
-            _run(todo, out, info, summary)
+            _run(todo, out, info, summary, progress)
         except KeyboardInterrupt:
             summary.interrupted = True
         summary.seconds = time.monotonic() - start
@@ -139,7 +134,7 @@ def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Itera
     """Connects to Ray, or starts it on this machine; lets go of it at the end."""
     if address:
         _check_address(address)
-        options = {"address": address}
+        options: dict[str, Any] = {"address": address}
     else:  # names and counts need next to no memory
         options = {
             "address": "local",
@@ -152,9 +147,9 @@ def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Itera
         app = Path(__file__).parent.parent
         hidden = shutil.ignore_patterns("__pycache__")
         shutil.copytree(app, Path(temporary, app.name), ignore=hidden)
-        shutil.copy(info.path, Path(temporary, _MODEL))
+        shutil.copy(info.path, Path(temporary, MODEL))
         with native_messages_to(os.devnull):  # its core says at which level it logs
-            ray.init(
+            _ray.init(
                 **options,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -237,7 +232,9 @@ def _run_name() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%f")
 
 
-def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary) -> None:
+def _run(
+    todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary, progress: Progress
+) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
@@ -245,42 +242,40 @@ def _run(todo: Sequence[Listed], out: str, info: ModelInfo, summary: RaySummary)
     arguments = (info.decision, out, _run_name())
     left = {batch["batch"]: batch for batch in cut_batches(todo, summary.workers)}
     summary.undone = len(todo)
-    with tqdm(total=len(todo), desc="Scanning", unit="picture", disable=None) as bar:
-        # A node that vanishes takes the tries of its batches along before Ray knows that it is
-        # gone, so what is left is done in another round, as long as rounds achieve anything.
-        failures: set[str] = set()
-        progress = True
-        while left and progress:
-            progress = False
-            for counts in _classify(list(left.values()), arguments, summary.workers):
-                if counts["failure"]:
-                    failures.add(counts["failure"])
-                    continue
-                progress = True
-                del left[counts["batch"]]
-                summary.scanned += counts["scanned"]
-                summary.smoking += counts["smoking"]
-                summary.looked_again += counts["looked_again"]
-                summary.unreadable += counts["unreadable"]
-                summary.undone -= counts["done"]
-                bar.set_postfix(
-                    smoking=summary.smoking, unreadable=summary.unreadable, refresh=False
-                )
-                bar.update(counts["done"])
-    if left:
-        for failure in sorted(failures):
-            print(f"not done: {printable(failure)}", file=sys.stderr)
+    progress.total = summary.seen + len(todo)
+    # A node that vanishes takes the tries of its batches along before Ray knows that it is gone,
+    # so what is left is done in another round, as long as rounds achieve anything.
+    failures: set[str] = set()
+    achieved = True
+    while left and achieved:
+        achieved = False
+        for counts in _classify(list(left.values()), arguments, summary.workers):
+            if counts["failure"]:
+                failures.add(counts["failure"])
+                continue
+            achieved = True
+            del left[counts["batch"]]
+            summary.scanned += counts["scanned"]
+            summary.smoking += counts["smoking"]
+            summary.looked_again += counts["looked_again"]
+            summary.unreadable += counts["unreadable"]
+            summary.undone -= counts["done"]
+            progress.show(summary)
+    progress.close(summary)
+    for failure in sorted(failures) if left else ():
+        _log.warning("not done: %s", printable(failure))
 
 
 def _classify(
     batches: list[dict[str, object]], arguments: tuple[Decision, str, str], workers: int
-) -> Iterator[dict]:
-    """Runs the pipeline; yields what `_Worker` says of each batch."""
+) -> Iterator[dict[str, Any]]:
+    """Runs the pipeline; yields what `Worker` says of each batch."""
+    worker: Any = Worker
     with warnings.catch_warnings():
         # The limit of retries has no other place yet; requirements-ray.txt stops before it goes.
         warnings.filterwarnings("ignore", message=".*ray_remote_args")
         results = ray.data.from_items(batches, override_num_blocks=len(batches)).map(
-            _Worker,
+            worker,
             fn_constructor_args=arguments,
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(batches))),
             num_cpus=1,
@@ -292,87 +287,3 @@ def _classify(
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConnectionError(f"the Ray cluster gave up: {reason}") from None
-
-
-class _Worker:
-    """Classifies batches; Ray makes one in each actor."""
-
-    def __init__(self, decision: Decision, out: str, run: str):
-        classifier = Classifier(_MODEL, decision=decision)
-        self._info = classifier.info
-        self._out, self._run = out, run
-        self._classify = functools.partial(isolation.classify_source, classifier)
-        # Whoever died before may have done so of a picture that comes again.
-        if isolation.AVAILABLE and ray.get_runtime_context().was_current_actor_reconstructed:
-            isolated = isolation.IsolatedClassifiers(classifier.info, 1)
-            self._classify = functools.partial(isolated.classify, 0)
-
-    def __call__(self, batch: dict) -> dict[str, object]:
-        """Says what came of a batch, or why it failed, which the driver tells the user."""
-        try:
-            return self._scan(batch) | {"failure": ""}
-        except Exception as error:
-            names = ("done", "scanned", "smoking", "looked_again", "unreadable")
-            counts = dict.fromkeys(names, 0)
-            failure = f"{type(error).__name__}: {error}"
-            return {"batch": int(batch["batch"]), **counts, "failure": failure}
-
-    def _scan(self, batch: dict) -> dict[str, int]:
-        info = self._info
-        paths = [os.fsdecode(path) for path in batch["paths"]]
-        rows = []
-        for path, size, modified_ns, result in zip(
-            paths,
-            batch["sizes"],
-            batch["modified_ns"],
-            self._classify_all(paths, batch["errors"]),
-            strict=True,
-        ):
-            if result is None:
-                continue
-            state = FileState(int(size), int(modified_ns))
-            rows.append(Row.of(path, state, info, result))
-        write_part(self._out, self._run, int(batch["batch"]), rows)
-        return {
-            "batch": int(batch["batch"]),
-            "done": len(paths),
-            "scanned": sum(row.error is None for row in rows),
-            "smoking": sum(row.label == info.decision.label for row in rows),
-            "looked_again": sum((row.looks or 0) > 1 for row in rows),
-            "unreadable": sum(row.error is not None for row in rows),
-        }
-
-    def _classify_all(
-        self, paths: Sequence[str], errors: Sequence[str]
-    ) -> Iterator[Prediction | PictureError | None]:
-        """What came of each path; None where the file vanished since it was listed."""
-        for source, error in zip(_sources(paths), errors, strict=True):
-            if error:
-                yield PictureError(error)
-            elif isinstance(source, PictureError):
-                yield source
-            else:
-                yield self._classify(source)
-
-
-def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:
-    """What the classifier reads: paths as they are, objects downloaded a few ahead, in order."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        yield from map_ahead(pool, _source, paths, _READERS)
-
-
-def _source(path: str) -> str | bytes | PictureError:
-    return _download(path) if is_remote(path) else path
-
-
-def _download(address: str) -> bytes | PictureError:
-    filesystem, name = open_filesystem(address)
-    try:
-        with filesystem.open_input_file(name) as file:
-            if file.size() > _LARGEST_DOWNLOAD:
-                return PictureError(f"is too large: {file.size()} bytes")
-            return file.read()
-    except FileNotFoundError:
-        return PictureError("there is no such file")
-    except OSError as error:
-        return PictureError(f"cannot be read ({str(error).splitlines()[0]})")

@@ -1,10 +1,11 @@
-"""Scans folder trees: a thread walks, some classify, and the caller's writes and shows progress.
+"""Scans folders: one thread walks, others classify, and the caller's writes the results.
 
-Everything between them is bounded, so memory does not grow with the number of files.
+All queues between them have a limit, so memory does not grow with the number of files.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -23,10 +24,12 @@ from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk
 from edge_app.scan.workers import Done, Job, Workers
 
+_log = logging.getLogger(__name__)
+
 COMMIT_SECONDS = 1.0
-"""How much work a power failure may cost, and how often others see news."""
+"""How much work a power failure may cost."""
 PATIENCE_SECONDS = 60.0
-"""How long a full disk or a locked database is waited for."""
+"""How long to wait for a full disk or a locked database."""
 _RETRY_SECONDS = 2.0
 _TICK_SECONDS = 0.2
 
@@ -41,28 +44,30 @@ def run_scan(
     rescan: bool = False,
     prune: bool = False,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Summary:
-    """Scans folders into a database, with a progress bar on a terminal.
+    """Scans folders into a database.
 
-    Pictures whose result is there already, by the same model and threshold, are left alone.
-    Ctrl-C ends it cleanly: what was done is kept.
+    Pictures that the same model has scored already are not read again. Ctrl-C stops it and keeps
+    all results.
 
     Args:
         folders: folders or pictures, one or several.
-        db: the SQLite file; made where there is none.
+        db: the SQLite file; created if missing.
         info: of the classifier to use.
-        workers: threads, each with an interpreter of its own; None for one a core.
+        workers: number of threads, each with its own interpreter; None for one per core.
         selection: which files are scanned; None for all pictures that are not hidden.
-        rescan: classify also those whose result is there.
-        prune: remove the results of files below the folders that are no longer there.
-        force: also where so many are gone that a disk may not be mounted.
+        rescan: classify again what the database already holds.
+        prune: remove the results of files below the folders that no longer exist.
+        force: prune even if so many are gone that a disk may not be mounted.
+        progress: shows the numbers meanwhile; None for nothing.
 
     Raises:
         edge_app.scan.StoreError: the database cannot be used.
     """
     roots = resolve_roots([folders] if isinstance(folders, (str, os.PathLike)) else folders)
     selection = selection or Selection()
-    with Scan(db, info, workers) as scan:
+    with Scan(db, info, workers, progress=progress) as scan:
         try:
             scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
             if prune:
@@ -81,12 +86,11 @@ class _Feed:
 
 
 class Scan:
-    """One scan into a database: its workers, its display, its numbers. Use it in a ``with`` block.
+    """One scan into a database. Use it in a ``with`` block.
 
     Attributes:
         store: the database.
         summary: what was done so far.
-        progress: where it is shown.
     """
 
     def __init__(
@@ -95,22 +99,24 @@ class Scan:
         info: ModelInfo,
         workers: int | None = None,
         *,
+        progress: Progress | None = None,
         on_result: Callable[[Done], bool] = lambda done: True,
     ):
         """Opens the database.
 
         Args:
-            db: the SQLite file; made where there is none.
+            db: the SQLite file; created if missing.
             info: of the classifier to use.
-            workers: threads, each with an interpreter of its own; None for one a core.
-            on_result: called with each result; where it says False, the result is forgotten.
+            workers: number of threads, each with its own interpreter; None for one per core.
+            progress: shows the numbers meanwhile; None for nothing.
+            on_result: called with each result; if it returns False, the result is dropped.
 
         Raises:
             edge_app.scan.StoreError: the database cannot be used.
         """
         self.summary = Summary(db=db, labels=(info.decision.label, info.other_label))
         self.store = Store(db)
-        self.progress = Progress(self.summary)
+        self._progress = progress or Progress()
         self._info = info
         self._workers = Workers(info, workers)
         self._on_result = on_result
@@ -127,7 +133,7 @@ class Scan:
             for done in self._workers.drain():
                 self._take(done)
         finally:
-            self.progress.close()
+            self._progress.close(self.summary)
             self.store.close()
             self.summary.seconds = time.monotonic() - self._start
 
@@ -155,10 +161,10 @@ class Scan:
         self.commit()
 
     def keep_up(self) -> None:
-        """Writes what is due and brings the display up to date."""
+        """Writes what is due and shows the numbers."""
         if self.store.unwritten and time.monotonic() - self._last_commit >= COMMIT_SECONDS:
             self.commit()
-        self.progress.show()
+        self._progress.show(self.summary)
 
     def prune(self, roots: Iterable[str], *, force: bool) -> None:
         """Removes the results of files that are gone; the summary says how many, or why not."""
@@ -183,11 +189,11 @@ class Scan:
                 if time.monotonic() - start > PATIENCE_SECONDS:
                     raise
                 if not waiting:
-                    self.progress.say(f"{error}; waiting {PATIENCE_SECONDS:.0f} s for a change")
+                    _log.warning("%s; waiting up to %.0f s", error, PATIENCE_SECONDS)
                 waiting = True
                 time.sleep(_RETRY_SECONDS)
         if waiting:
-            self.progress.say("Going on; nothing was lost.")
+            _log.warning("Writing again; nothing was lost.")
         self._last_commit = time.monotonic()
 
     def _take(self, done: Done) -> None:
@@ -197,7 +203,7 @@ class Scan:
         self.store.put(done.job.path, done.job.state, self._info, done.result)
         if isinstance(done.result, PictureError):
             self.summary.unreadable += 1
-            self.progress.say(f"{printable(done.job.path)}: {done.result}")
+            _log.warning("%s: %s", printable(done.job.path), done.result)
         elif done.relabelled:
             self.summary.relabelled += 1
         else:
@@ -244,4 +250,4 @@ class Scan:
             if self._workers.stopped:
                 return
             count = total
-        self.progress.total = count
+        self._progress.total = count

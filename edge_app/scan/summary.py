@@ -23,6 +23,7 @@ class Tally:
         unchanged: pictures left alone, since their result was there already.
         seconds: how long it took.
         interrupted: whether it was stopped before the end.
+        other: files that are no pictures.
     """
 
     labels: tuple[str, str]
@@ -34,6 +35,17 @@ class Tally:
     unchanged: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    other: int = 0
+
+    @property
+    def seen(self) -> int:
+        """Pictures done, in one way or another."""
+        return self.scanned + self.relabelled + self.unreadable + self.unchanged
+
+    @property
+    def passed_over(self) -> int:
+        """Files that were looked at and are no pictures for us."""
+        return self.other
 
     def lines(self, workers: str = "", other: str = "") -> list[str]:
         """The numbers for people; more about the workers, and about other files, where given."""
@@ -55,26 +67,18 @@ class Summary(Tally):
 
     Attributes:
         db: where the results are.
-        other: files that are no pictures.
         pruned: results removed because their file is gone.
         kept: why results were not removed although their files are gone; empty where all were.
         skipped: how many folders and links were passed over, by what they are.
     """
 
     db: Path
-    other: int = 0
     pruned: int = 0
     kept: str = ""
     skipped: Counter[str] = field(default_factory=Counter)
 
     @property
-    def seen(self) -> int:
-        """Pictures dealt with, in one way or another."""
-        return self.scanned + self.relabelled + self.unreadable + self.unchanged
-
-    @property
     def passed_over(self) -> int:
-        """Files that were looked at and are no pictures for us."""
         return self.other + self.skipped[RAW]
 
     def text(self) -> str:

@@ -121,7 +121,7 @@ class _Patterns:
         return any(p.match(name) for p in self._names) or any(p.match(path) for p in self._paths)
 
 
-def _compile(glob: str) -> re.Pattern:
+def _compile(glob: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(glob), re.IGNORECASE)
 
 
@@ -233,16 +233,17 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
 
 def _walk_names(top: str, below: str, selection: Selection, once: _Once) -> Iterator[str | Entry]:
     """Yields paths of files that are taken, and an `Entry` for what fails or is skipped."""
-    stack: list[tuple[str, str, Iterator[os.DirEntry]]] = []
+    stack: list[tuple[str, str, Iterator[os.DirEntry[str]]]] = []
 
     def enter(path: str, below: str) -> Iterator[Entry]:
         if selection.follow_symlinks and once.knows_folder(path):
             return
         try:
-            listing = os.scandir(path)
+            opened = os.scandir(path)
+            listing: Iterator[os.DirEntry[str]] = opened
             if len(stack) >= _OPEN_FOLDERS:
-                with listing:
-                    listing = iter(list(listing))
+                with opened:
+                    listing = iter(list(opened))
             stack.append((path, below, listing))
         except OSError as error:
             yield from _folder_error(path, error)
@@ -294,7 +295,7 @@ def _is_in(path: str, seen: set[tuple[int, int]]) -> bool:
     return False
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:

@@ -1,28 +1,33 @@
-"""Goes on with files as they arrive in folders that are watched."""
+"""Watches folders and classifies new files as they arrive."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_app.classifier import ModelInfo
 from edge_app.imaging import PictureError
+from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk, walk_again
 from edge_app.scan.workers import Done
 
+_log = logging.getLogger(__name__)
+
 _QUIET_SECONDS = 0.5
-"""A file that was closed after writing is taken for whole when nothing happens for so long."""
+"""A file that was closed after writing is complete if nothing happens for this long."""
 _STABLE_SECONDS = 2.0
-"""The same for one that nobody was seen to close."""
+"""The same if the system did not report that it was closed."""
 _GIVE_UP_SECONDS = 30.0
-"""One that cannot be read is tried again until it was left alone for so long."""
+"""A file that cannot be read is retried until it has not changed for this long."""
 _TICK_SECONDS = 0.2
 
 
@@ -40,19 +45,21 @@ def run_watch(
     rescan: bool = False,
     prune: bool = False,
     force: bool = False,
+    progress: Progress | None = None,
     on_result: Callable[[Done], None] = lambda done: None,
 ) -> Summary:
-    """As `edge_app.scan.run_scan`, and then goes on with what arrives until Ctrl-C.
+    """As `edge_app.scan.run_scan`; then classifies new files as they arrive, until Ctrl-C.
 
     Args:
-        folders: the folders, with all that is below them.
-        db: the SQLite file; made where there is none.
+        folders: the folders, with everything below them.
+        db: the SQLite file; created if missing.
         info: of the classifier to use.
-        workers: threads, each with an interpreter of its own; None for one a core.
+        workers: number of threads, each with its own interpreter; None for one per core.
         selection: which files are scanned; None for all pictures that are not hidden.
-        rescan: classify at the start also those whose result is there.
-        prune: remove the results of files that are no longer there, also when they go later.
-        force: at the start also where so many are gone that a disk may not be mounted.
+        rescan: at the start, classify again what the database already holds.
+        prune: remove the results of files that no longer exist, also when they go later.
+        force: prune at the start even if so many are gone that a disk may not be mounted.
+        progress: shows the numbers meanwhile; None for nothing.
         on_result: called with the result of each file that arrives.
 
     Raises:
@@ -73,14 +80,14 @@ def run_watch(
         return True
 
     # First watch, then walk: what arrives in between is seen twice, which costs nothing.
-    with arrivals, Scan(db, info, workers, on_result=is_final) as scan:
+    with arrivals, Scan(db, info, workers, progress=progress, on_result=is_final) as scan:
         try:
             scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)
             if prune:
                 scan.prune(roots, force=force)
                 if scan.summary.kept:
-                    scan.progress.say(scan.summary.kept)
-            scan.progress.say("Watching for new pictures; Ctrl-C ends it.")
+                    _log.warning(scan.summary.kept)
+            _log.info("Watching for new pictures; stop with Ctrl-C.")
             watching = True
             while True:
                 whole = list(arrivals.take_whole())
@@ -127,7 +134,8 @@ class Arrivals:
         for root in self._roots:
             if not os.path.isdir(root):
                 raise WatchError(f"{root}: only folders can be watched")
-            self._observer.schedule(_Handler(root, self), root, recursive=True)
+            handler: Any = _Handler(root, self)  # which is not to import watchdog
+            self._observer.schedule(handler, root, recursive=True)
         try:
             self._observer.start()
         except OSError as error:
@@ -205,7 +213,7 @@ class _Handler:
         self._root = root
         self._arrivals = arrivals
 
-    def dispatch(self, event: object) -> None:
+    def dispatch(self, event: Any) -> None:
         path, kind = os.fsdecode(event.src_path), event.event_type
         if kind == "deleted":
             self._arrivals.note_gone(path)
