@@ -1,4 +1,4 @@
-"""The classifier: a picture in, a prediction out, everything else read from the model file."""
+"""The classifier: a picture in, a prediction out. Everything else comes from the model file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,100 +20,24 @@ from edge_app.decision import Decision, checksum_without, read_decision
 from edge_app.description import read_description
 from edge_app.imaging import Picture, Source, read_frame, read_picture
 from edge_app.looks import Box, Looks, logit, probability, regions
-from edge_app.metadata import Metadata, MetadataError, read_metadata
+from edge_app.metadata import MetadataError, read_metadata
+from edge_app.prediction import ModelError, ModelInfo, Prediction
 from edge_app.runtime import RuntimeMissingError, make_interpreter
+from edge_app.tensors import Tensor, cells, check_contract, dequantize, outputs, quantize
 from edge_app.trial import TrialError, one_line, read_model, try_out
+
+__all__ = ["DEFAULT_MODEL", "Classifier", "ModelError", "ModelInfo", "Prediction"]
 
 _MODEL = Path("models", "smoking_mobilenetv2_int8.tflite")
 _FOLDERS = (Path(__file__).parent, Path(__file__).parent.parent)  # of a wheel, of a checkout
 DEFAULT_MODEL = next((f / _MODEL for f in _FOLDERS if (f / _MODEL).exists()), _FOLDERS[1] / _MODEL)
 """The shipped model: beside this module in a wheel, beside the package in a checkout."""
 
-
-Tensor = dict[str, Any]
-"""What an interpreter says of an input or output: index, shape, dtype, quantization."""
-
 _DAMAGE = (
     *(ValueError, LookupError, TypeError, RuntimeError, AttributeError, EOFError, MemoryError),
     *(OverflowError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What readers of a damaged model file raise."""
-
-
-class ModelError(ValueError):
-    """A model file that cannot be used. The message names it and says what to do."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one picture.
-
-    Attributes:
-        label: ``Smoking`` or ``NotSmoking``, by the model's threshold.
-        confidence: score of that label, in [0, 1].
-        smoking: P(Smoking), in [0, 1].
-        uncertain: whether the score is one at which the model is often wrong, as measured when
-            it was trained; False where the file does not say.
-        evidence: how much each cell of the picture speaks for Smoking, ``float32[rows, columns]``
-            in logits: positive for, negative against, their mean is the logit of ``smoking``
-            but for the model's bias. None where the model gives none.
-        looks: how many looks at the picture the score is the mean of; 1 for the whole picture.
-        region: where the closest look was taken, ``(left, top, right, bottom)`` in pixels of the
-            upright picture; None for one look.
-        incomplete: whether the file ends too early, so that a part of the picture is missing.
-
-    >>> Prediction("Smoking", confidence=0.93, smoking=0.93).uncertain
-    False
-    """
-
-    label: str
-    confidence: float
-    smoking: float
-    uncertain: bool = False
-    evidence: np.ndarray | None = field(default=None, repr=False, compare=False)
-    looks: int = 1
-    region: tuple[int, int, int, int] | None = None
-    incomplete: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("confidence", "smoking"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"expected {name} in [0, 1], got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a loaded model is.
-
-    Attributes:
-        path: the file.
-        sha256: checksum of the file, in hexadecimal.
-        network: checksum of what makes the first look's scores: the file without its decision.
-            The same for files that differ in threshold or looks alone.
-        metadata: name, version, labels, normalization, from the file.
-        decision: label looked for, threshold, how it was chosen, from the file.
-        size: side of the input in pixels.
-        input_dtype: as ``uint8``.
-        quantization: scale and zero point of the input; (0.0, 0) for a float model.
-        runtime: name and version of the interpreter.
-        evidence: rows and columns of the evidence map; None where the model gives none.
-    """
-
-    path: Path
-    sha256: str
-    network: str
-    metadata: Metadata
-    decision: Decision
-    size: int
-    input_dtype: str
-    quantization: tuple[float, int]
-    runtime: str
-    evidence: tuple[int, int] | None = None
-
-    @property
-    def other_label(self) -> str:
-        """The label that is not looked for."""
-        return next(name for name in self.metadata.labels if name != self.decision.label)
 
 
 class Classifier:
@@ -141,13 +63,12 @@ class Classifier:
 
         Args:
             model: a ``.tflite`` file with metadata, as ``python -m convert`` writes it.
-            threshold: P(Smoking) from which on a picture is labelled Smoking; None for the
+            threshold: score from which on a picture gets the positive label; None for the
                 model's own.
-            looks: at most so many looks at a picture, 1 for the whole picture alone; None for
-                as many as the model's decision asks for.
-            decision: what to use in place of the model's own, as a worker does that classifies
-                like another classifier.
-            threads: how many threads one inference uses.
+            looks: maximum number of looks at a picture, 1 for the whole picture alone; None for
+                the model's own.
+            decision: use this instead of the model's own, for a copy of another classifier.
+            threads: number of threads per inference.
 
         Raises:
             ModelError: the file is missing, damaged, or no classifier of two classes.
@@ -185,9 +106,9 @@ class Classifier:
             decision = decision.with_looks(looks)
 
         self._input = self._interpreter.get_input_details()[0]
-        self._output, self._evidence = _outputs(path, self._interpreter.get_output_details())
+        self._output, self._evidence = outputs(path, self._interpreter.get_output_details())
         if not self._foreign:
-            _check_contract(path, metadata, decision, self._input, self._output)
+            check_contract(path, metadata, decision, self._input, self._output)
         if self._evidence is None:  # nothing says where to look again
             decision = decision.with_looks(1)
         self._index = metadata.labels.index(decision.label)
@@ -202,11 +123,11 @@ class Classifier:
             input_dtype=np.dtype(self._input["dtype"]).name,
             quantization=self._input["quantization"],
             runtime=runtime,
-            evidence=_cells(self._evidence),
+            evidence=cells(self._evidence),
         )
 
     def classify(self, source: Source) -> Prediction:
-        """Classifies one picture, with as many looks as the model's decision asks for.
+        """Classifies one picture, with as many looks as the decision requires.
 
         Args:
             source: a path, the bytes of a picture file, a PIL image, or an RGB array
@@ -218,7 +139,7 @@ class Classifier:
         return self.classify_picture(read_picture(source, self.info.size))
 
     def classify_frame(self, frame: np.ndarray) -> Prediction:
-        """Classifies one camera frame, with as many looks as the model's decision asks for.
+        """Classifies one camera frame, with as many looks as the decision requires.
 
         Args:
             frame: ``uint8[height, width, 3]``, **BGR**, as OpenCV gives it.
@@ -350,63 +271,14 @@ class Classifier:
         return float(np.clip(scores[self._index], 0, 1)), evidence
 
     def _get(self, tensor: Tensor) -> np.ndarray:
-        return _dequantize(self._interpreter.get_tensor(tensor["index"])[0], tensor)
+        return dequantize(self._interpreter.get_tensor(tensor["index"])[0], tensor)
 
     def _to_input(self, pixels: np.ndarray) -> np.ndarray:
         if self._foreign:
-            return _quantize(self._foreign.preprocessing.apply(pixels), self._input)
+            return quantize(self._foreign.preprocessing.apply(pixels), self._input)
         if self._input["dtype"] == np.uint8:
             return pixels  # the quantization parameters are the map to [-1, 1]
         metadata = self.info.metadata
         mean, std = np.array(metadata.mean, np.float32), np.array(metadata.std, np.float32)
         values = (pixels - mean) / std
-        return _quantize(values.astype(np.float32), self._input)
-
-
-def _outputs(path: Path, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """Tells the scores ``[1, 2]`` from the evidence map ``[1, rows, columns]``, if there is one."""
-    scores = [output for output in outputs if len(output["shape"]) == 2]
-    maps = [output for output in outputs if len(output["shape"]) == 3]
-    if len(scores) != 1 or len(maps) > 1 or len(scores) + len(maps) != len(outputs):
-        shapes = ", ".join(str(list(map(int, output["shape"]))) for output in outputs)
-        raise ModelError(f"{path}: expected two scores [1, 2], found {shapes}")
-    return scores[0], maps[0] if maps else None
-
-
-def _cells(evidence: Tensor | None) -> tuple[int, int] | None:
-    if evidence is None:
-        return None
-    _, rows, columns = evidence["shape"]
-    return int(rows), int(columns)
-
-
-def _check_contract(
-    path: Path, metadata: Metadata, decision: Decision, model_input: Tensor, output: Tensor
-) -> None:
-    shape = tuple(int(n) for n in model_input["shape"])
-    if len(shape) != 4 or shape[0] != 1 or shape[1] != shape[2] or shape[3] != 3:
-        raise ModelError(f"{path}: expected an input [1, size, size, 3], found {list(shape)}")
-    if tuple(output["shape"]) != (1, 2) or len(metadata.labels) != 2:
-        raise ModelError(
-            f"{path}: expected two scores with two labels, found {list(output['shape'])} "
-            f"with labels {', '.join(metadata.labels)}"
-        )
-    if decision.label not in metadata.labels:
-        raise ModelError(
-            f"{path}: none of its labels ({', '.join(metadata.labels)}) is {decision.label}"
-        )
-
-
-def _quantize(values: np.ndarray, tensor: Tensor) -> np.ndarray:
-    scale, zero_point = tensor["quantization"]
-    if not scale:
-        return values
-    limits = np.iinfo(tensor["dtype"])
-    steps = np.clip(np.round(values / scale) + zero_point, limits.min, limits.max)
-    quantized: np.ndarray = steps.astype(tensor["dtype"])
-    return quantized
-
-
-def _dequantize(values: np.ndarray, tensor: Tensor) -> np.ndarray:
-    scale, zero_point = tensor["quantization"]
-    return (values.astype(np.float32) - zero_point) * scale if scale else values
+        return quantize(values.astype(np.float32), self._input)

@@ -1,4 +1,4 @@
-"""Reads what a ``.tflite`` file says of itself: TFLite metadata, without any schema library.
+"""Reads TFLite metadata from a ``.tflite`` file, without any schema library.
 
 The metadata is a flatbuffer inside the model's flatbuffer; label files are members of a ZIP
 archive appended to the same file. The numbers of the fields below are their places in the
@@ -28,20 +28,20 @@ _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 
 
 class MetadataError(ValueError):
-    """The file has no metadata that can be used; the message says what is missing."""
+    """The file has no usable metadata; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a classifier's file says of itself.
+    """The metadata of a classifier.
 
     Attributes:
         name: the model's name.
         version: its version.
         description: what it is, for people.
-        labels: one for each score, in order.
-        mean: subtracted from the pixels 0..255, one number or one a channel.
-        std: what the difference is divided by, likewise.
+        labels: one per score, in order.
+        mean: subtracted from the pixels 0..255, one number or one per channel.
+        std: the difference is divided by this, likewise.
     """
 
     name: str

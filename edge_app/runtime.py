@@ -36,7 +36,7 @@ def make_interpreter(model: bytes, threads: int) -> tuple[Any, str]:
 
     Args:
         model: the bytes of a ``.tflite`` file.
-        threads: how many threads one inference uses.
+        threads: number of threads per inference.
 
     Returns:
         The interpreter with its tensors allocated, and the runtime's name and version.

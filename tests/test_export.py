@@ -232,7 +232,7 @@ def test_missing_originals_are_named_and_the_rest_is_copied(result, tmp_path):
     (tmp_path / "pictures" / "a.jpg").unlink()
     done = export(result, "--copy-to", tmp_path / "found")
     assert done.exit_code == 1
-    assert "a.jpg: there is no such file any more" in done.stderr
+    assert "a.jpg: no longer exists" in done.stderr
     assert "1 copied, 1 missing" in done.stderr
     assert os.listdir(tmp_path / "found") == ["c.jpg"]
 
@@ -243,7 +243,7 @@ def test_a_pipe_in_place_of_a_picture_is_not_waited_for(make_result, tmp_path):
     result = make_result({tmp_path / "pipe.jpg": 0.9})
     done = export(result, "--copy-to", tmp_path / "found")
     assert done.exit_code == 1
-    assert "is no ordinary file any more" in done.stderr
+    assert "is no longer an ordinary file" in done.stderr
 
 
 def test_hard_links_take_no_room(result, tmp_path):

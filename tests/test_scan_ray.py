@@ -287,7 +287,7 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path):
         (["samples", "--out", "x"], "need --engine ray"),
         (["s3://bucket/pictures"], "need --engine ray"),
         (["samples", "--engine", "ray", "--out", "no-such://x"], "no-such://x"),
-        (["samples", "--engine", "ray", "--out", "README.md/x"], "README.md/x: cannot be made"),
+        (["samples", "--engine", "ray", "--out", "README.md/x"], "README.md/x: cannot be created"),
         (
             ["samples", "--engine", "ray", "--out", "x", "--address", "127.0.0.1:9"],
             "127.0.0.1:9: no Ray cluster answers there",

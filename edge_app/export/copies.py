@@ -1,4 +1,4 @@
-"""Copies pictures into a folder. Never moves, deletes or overwrites anything."""
+"""Copies pictures into a folder. Never moves, deletes or overwrites a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CopyError(Exception):
 
 @dataclass
 class CopySummary:
-    """What became of the pictures: how many were copied, hard-linked, there already, missing."""
+    """How many pictures were copied, hard-linked, already there, missing."""
 
     copied: int = 0
     linked: int = 0

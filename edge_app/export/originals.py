@@ -1,4 +1,4 @@
-"""The pictures that a result speaks of, on this machine or in an object store."""
+"""The pictures of a result, on this machine or in an object store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK = 1 << 20
 
 
 class OriginalError(Exception):
-    """A picture cannot be had now. The message is one line: what is wrong, without the name."""
+    """A picture cannot be read. The message is one line: what is wrong, without the name."""
 
 
 def check_original(path: str | os.PathLike[str]) -> None:
@@ -56,7 +56,7 @@ def _original_errors() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise OriginalError("there is no such file any more") from None
+        raise OriginalError("no longer exists") from None
     except ValueError:  # a NUL in it
         raise OriginalError("is no valid path") from None
     except (OSError, StoreError) as error:
@@ -70,7 +70,7 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
     if not os.path.isabs(path):
         raise OriginalError("is no path of this machine")
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-        raise OriginalError("is no ordinary file any more")
+        raise OriginalError("is no longer an ordinary file")
     return open(path, "rb")
 
 

@@ -1,8 +1,8 @@
-"""The result of a scan as one HTML file: every thumbnail inside it, nothing from outside.
+"""The results of a scan as one HTML file with all thumbnails inside.
 
-The page's looks and behaviour are in ``report.css`` and ``report.js`` beside this file. The
+The page's style and behaviour are in ``report.css`` and ``report.js`` beside this file. The
 thumbnails follow the page in blocks, highest scores first, so that a browser shows the page at
-once and takes a block apart only when it is scrolled to.
+once and parses a block only when it is scrolled into view.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ReportSummary:
 
 @dataclass
 class _Totals:
-    """What is said about all rows, however few of them are shown."""
+    """What the report says about all rows, also those that are not shown."""
 
     summary: ReportSummary = field(default_factory=ReportSummary)
     histogram: list[int] = field(default_factory=lambda: [0] * BINS)
@@ -80,7 +80,7 @@ class _Totals:
     last: str = ""
 
     def scored(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes on what has a score, and counts everything."""
+        """Passes on the rows with a score, and counts all."""
         for row in rows:
             self.first = min(self.first or row.scanned_at, row.scanned_at)
             self.last = max(self.last, row.scanned_at)

@@ -1,4 +1,4 @@
-"""Lists the pictures of trees and object stores, and cuts the list into batches for workers."""
+"""Lists the pictures in folders and object stores, and cuts the list into batches for workers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from edge_app.scan.walk import Selection, resolve_roots, walk
 
 _BATCH_BYTES = 1 << 30
 _BATCH_PICTURES = 2000
-"""A batch is at most this much: about 10 seconds of work, which is lost when a worker dies."""
+"""Upper limits of a batch: about 10 seconds of work, which is lost when a worker dies."""
 
 _BATCHES_PER_WORKER = 8
-"""At least so many, so that no worker is idle for long at the end of a small scan."""
+"""Lower limit, so that no worker is idle for long at the end of a small scan."""
 
 
 class Listed(NamedTuple):
@@ -28,7 +28,7 @@ class Listed(NamedTuple):
 
     Attributes:
         path: as the file system knows it, or an address.
-        state: its size and time of modification.
+        state: its size and modification time.
         error: why a folder could not be listed, else None.
     """
 
@@ -38,10 +38,10 @@ class Listed(NamedTuple):
 
 
 def list_pictures(sources: Sequence[str], selection: Selection) -> Iterator[Listed]:
-    """Lists what is below folders on this machine, and below addresses.
+    """Lists the pictures below folders on this machine, and below addresses.
 
-    On this machine a picture is told by its content, as always; in an object store, where that
-    would be a download, by its name.
+    On this machine pictures are detected by content; in an object store, where that would take a
+    download, by extension.
 
     Raises:
         edge_app.scan.StoreError: an address cannot be listed.
@@ -73,11 +73,11 @@ def _list_remote(source: str, selection: Selection) -> Iterator[Listed]:
 
 
 def cut_batches(pictures: Sequence[Listed], workers: int) -> list[dict[str, object]]:
-    """Cuts the list where a batch has enough bytes, or enough pictures.
+    """Cuts the list into batches of limited bytes and pictures.
 
     Returns:
         For each batch its number, and lists of the same length: ``paths`` as bytes, ``sizes``,
-        ``modified_ns``, and ``errors``, empty but for folders that cannot be listed.
+        ``modified_ns``, and ``errors``, empty except for folders that cannot be listed.
     """
     parts = workers * _BATCHES_PER_WORKER
     total = sum(picture.state.size for picture in pictures)

@@ -1,8 +1,8 @@
-"""Scan results as a folder of Parquet files, for scans past one machine.
+"""Scan results as a folder of Parquet files, for scans on a cluster.
 
-A folder holds one file for each batch of pictures, named after the run and the number of the batch
-in it: a batch that is done again, since its worker died, overwrites its own file. The columns are
-those of the SQLite file. Where several runs wrote of the same picture, the latest holds.
+The folder has one file per batch of pictures, named after the run and the number of the batch. A
+batch that is done again because its worker died overwrites its own file. The columns are those of
+the SQLite file. If several runs have results for the same picture, the latest counts.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _FIRST_COLUMNS = SCHEMA.names[:9]
 """Those that every version has written."""
 
 _APPEARS_WHOLE = ("s3", "gcs", "abfs")
-"""File systems on which a file is not there before it is closed; on others it is renamed."""
+"""File systems on which a file appears when it is closed; on others it is renamed."""
 
 
 def open_filesystem(place: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
-    """The file system that an address or a path belongs to, and the path on it.
+    """The file system of an address or a path, and the path on it.
 
     Raises:
-        StoreError: there is no such kind of file system, or it cannot be reached.
+        StoreError: the kind of file system is unknown, or it cannot be reached.
     """
     if not is_remote(place):
         return fs.LocalFileSystem(), os.path.abspath(place)
@@ -76,23 +76,23 @@ def _connect(root: str) -> tuple[fs.FileSystem, str]:
 
 
 def make_folder(folder: str) -> None:
-    """Makes the folder of the results where there is none.
+    """Creates the folder of the results if it is missing.
 
     Raises:
-        StoreError: it cannot be made.
+        StoreError: it cannot be created.
     """
     filesystem, base = open_filesystem(folder)
     try:
         filesystem.create_dir(base, recursive=True)
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be made ({error})") from None
+        raise StoreError(f"{folder}: cannot be created ({error})") from None
 
 
 def write_part(folder: str, run: str, batch: int, rows: Sequence[Row]) -> None:
-    """Writes the results of one batch: the file appears whole or not at all.
+    """Writes the results of one batch; the file appears complete or not at all.
 
     Args:
-        folder: a path or an address, which `make_folder` made.
+        folder: a path or an address that `make_folder` created.
         run: name of the run; later runs have names that sort after it.
         batch: number of the batch in the run.
         rows: the results.
@@ -114,9 +114,9 @@ def write_part(folder: str, run: str, batch: int, rows: Sequence[Row]) -> None:
 
 
 def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) -> Iterator[Row]:
-    """Reads a folder of results, a row at a time, one row a picture.
+    """Streams the results in a folder, one row per picture.
 
-    The path of a picture that is not on a file system of this machine is its address, a ``str``.
+    The path of a picture in an object store is its address, a ``str``.
 
     Args:
         folder: a path or an address.

@@ -1,4 +1,4 @@
-"""What a scan tells while it runs, for whoever shows it."""
+"""How a caller can show the progress of a scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same scan on a Ray cluster: pictures of a tree or an object store into Parquet files.
+"""The same scan on a Ray cluster: pictures in folders or object stores into Parquet files.
 
 The driver lists the pictures and cuts the list into batches of about equal bytes. Each actor of a
 Ray Data pipeline holds one interpreter of one thread, reads the pictures of its batch itself, and
@@ -49,7 +49,7 @@ _ray: Any = ray  # which has types for some of it
 _log = logging.getLogger(__name__)
 
 _TRIES = 4
-"""Of a batch whose worker dies, so that what kills it cannot do so for ever."""
+"""Per batch, so that a batch that kills its worker is given up at some point."""
 
 _RELABELLED_AT_ONCE = 100_000  # rows in a file
 
@@ -101,7 +101,7 @@ def run_ray_scan(
         out: a folder that all nodes see under the same path, or an address.
         info: of the classifier to use.
         address: of a Ray cluster; None starts Ray on this machine and stops it at the end.
-        workers: actors; None for one a core of the cluster.
+        workers: number of actors; None for one per core of the cluster.
         selection: which files are scanned; None for all pictures that are not hidden.
         rescan: classify again what the results already hold.
         progress: shows the numbers meanwhile; None for nothing.
@@ -131,7 +131,7 @@ def run_ray_scan(
 
 @contextlib.contextmanager
 def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Iterator[None]:
-    """Connects to Ray, or starts it on this machine; lets go of it at the end."""
+    """Connects to Ray, or starts it on this machine; disconnects or stops it at the end."""
     if address:
         _check_address(address)
         options: dict[str, Any] = {"address": address}
@@ -243,8 +243,8 @@ def _run(
     left = {batch["batch"]: batch for batch in cut_batches(todo, summary.workers)}
     summary.undone = len(todo)
     progress.total = summary.seen + len(todo)
-    # A node that vanishes takes the tries of its batches along before Ray knows that it is gone,
-    # so what is left is done in another round, as long as rounds achieve anything.
+    # Batches on a node that disappears use up their tries before Ray notices. So what is left is
+    # done in another round, as long as rounds achieve anything.
     failures: set[str] = set()
     achieved = True
     while left and achieved:

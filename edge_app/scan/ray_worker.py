@@ -36,13 +36,13 @@ class Worker:
         self._info = classifier.info
         self._out, self._run = out, run
         self._classify = functools.partial(isolation.classify_source, classifier)
-        # Whoever died before may have done so of a picture that comes again.
+        # The picture that killed the previous process may come again.
         if isolation.AVAILABLE and ray.get_runtime_context().was_current_actor_reconstructed:
             isolated = isolation.IsolatedClassifiers(classifier.info, 1)
             self._classify = functools.partial(isolated.classify, 0)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, object]:
-        """Says what came of a batch, or why it failed, which the driver tells the user."""
+        """Classifies a batch; returns counts, or why it failed."""
         try:
             return self._scan(batch) | {"failure": ""}
         except Exception as error:
@@ -79,7 +79,7 @@ class Worker:
     def _classify_all(
         self, paths: Sequence[str], errors: Sequence[str]
     ) -> Iterator[Prediction | PictureError | None]:
-        """What came of each path; None where the file vanished since it was listed."""
+        """The result for each path; None if the file no longer exists."""
         for source, error in zip(_sources(paths), errors, strict=True):
             if error:
                 yield PictureError(error)
@@ -90,7 +90,7 @@ class Worker:
 
 
 def _sources(paths: Sequence[str]) -> Iterator[str | bytes | PictureError]:
-    """What the classifier reads: paths as they are, objects downloaded a few ahead, in order."""
+    """Yields what the classifier reads, in order: paths, and the bytes of downloaded objects."""
     with ThreadPoolExecutor(_READERS) as pool:
         yield from map_ahead(pool, _source, paths, _READERS)
 

@@ -1,4 +1,4 @@
-"""One row per picture: what a scan knows of it, and whether a later scan may keep it."""
+"""One row per picture: its result, and whether a later scan may keep it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Row:
         region: of the closest look, in pixels of the upright picture; None for one look.
         network: `edge_app.classifier.ModelInfo.network`, which another threshold leaves as it is;
             None in results of an earlier version.
-        looks_rule: the model's rule for looking again, as JSON, where the first score asked for
-            it; else None.
+        looks_rule: the model's rule for looking again, as JSON, if the first score required it;
+            else None.
         incomplete: whether the file ends too early, so that a part of the picture is missing; None
             where it is unreadable, and in results of an earlier version.
     """
@@ -83,7 +83,7 @@ class Row:
         info: ModelInfo,
         result: Prediction | Exception,
     ) -> Row:
-        """The row for what came of a picture just now.
+        """The row for a result of just now.
 
         Args:
             path: of the file, or an address.

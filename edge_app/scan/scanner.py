@@ -79,7 +79,7 @@ def run_scan(
 
 @dataclass
 class _Feed:
-    """How many results will come of a walk, and whether that is the last word."""
+    """How many results a walk will give, and whether that number is final."""
 
     count: int = 0
     finished: bool = False
@@ -140,12 +140,12 @@ class Scan:
     def run(
         self, entries: Iterable[Entry], counts: Iterable[int] = (), *, rescan: bool = False
     ) -> None:
-        """Classifies and writes what a walk finds, until it ends.
+        """Classifies everything that a walk finds, and writes the results.
 
         Args:
-            entries: what is found.
-            counts: how many entries there will be, better known with each number; for the display.
-            rescan: classify also what the database holds already.
+            entries: what the walk finds.
+            counts: estimates of the number of entries, each better than the one before.
+            rescan: classify again what the database already holds.
         """
         feed = _Feed()
         threading.Thread(target=self._feed, args=(entries, rescan, feed), daemon=True).start()
@@ -167,17 +167,17 @@ class Scan:
         self._progress.show(self.summary)
 
     def prune(self, roots: Iterable[str], *, force: bool) -> None:
-        """Removes the results of files that are gone; the summary says how many, or why not."""
+        """Removes the results of files that no longer exist; the summary has the number."""
         try:
             self.summary.pruned += self.store.prune(roots, force=force)
         except PruneError as error:
             self.summary.kept = str(error)
 
     def commit(self) -> None:
-        """Writes the results so far; waits a while where the disk is full or the file locked.
+        """Writes the results so far; waits if the disk is full or the file is locked.
 
         Raises:
-            edge_app.scan.StoreError: it is still so after `PATIENCE_SECONDS`, or for good.
+            edge_app.scan.StoreError: that lasts longer than `PATIENCE_SECONDS`, or forever.
         """
         start = time.monotonic()
         waiting = False
@@ -197,7 +197,7 @@ class Scan:
         self._last_commit = time.monotonic()
 
     def _take(self, done: Done) -> None:
-        """Counts and notes one result."""
+        """Counts and stores one result."""
         if done.result is None or not self._on_result(done):
             return
         self.store.put(done.job.path, done.job.state, self._info, done.result)
@@ -212,7 +212,7 @@ class Scan:
             self.summary.smoking += done.result.label == self._info.decision.label
 
     def _feed(self, entries: Iterable[Entry], rescan: bool, feed: _Feed) -> None:
-        """Hands what a walk finds to the workers; runs in a thread of its own."""
+        """Passes what a walk finds to the workers; runs in its own thread."""
         try:
             for path, state, error, skipped in entries:
                 if self._workers.stopped:
@@ -240,7 +240,7 @@ class Scan:
             self._workers.wake()
 
     def _kept(self, path: str, state: FileState) -> Row | None:
-        """The row of a picture whose score stands."""
+        """The row of a picture, if its score is still valid."""
         row = self.store.find(path)
         return row if row and row.is_scored_by(self._info, state) else None
 

@@ -1,7 +1,7 @@
 """The results of a scan: one SQLite file with one row per picture.
 
-docs/scan.md describes the file for those who read it with other tools. Programs in Python read it
-with `read_rows`, which gives back the paths as the file system knows them.
+docs/scan.md describes the columns for other tools. In Python use `read_rows`, which restores the
+paths as the file system knows them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _FROM_VERSION_1 = (
 )
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 _WAIT_SECONDS = 2.0
-"""For another program's write to end. Our own writes are over in milliseconds."""
+"""How long to wait for another program's write. Our own take milliseconds."""
 
 
 class StoreError(Exception):
@@ -62,7 +62,7 @@ class StoreError(Exception):
 
 
 class StoreBusyError(StoreError):
-    """It cannot be written now, but may be later: the disk is full, or another program writes."""
+    """It cannot be written now, perhaps later: the disk is full, or another program writes."""
 
 
 class PruneError(StoreError):
@@ -70,14 +70,14 @@ class PruneError(StoreError):
 
 
 def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator[Row]:
-    """Reads a database of results, also while a scan writes it; a row at a time.
+    """Streams the rows of a database, also during a scan.
 
     Args:
         db: the SQLite file that ``scan`` wrote.
-        by_score: begin with the highest P(Smoking), the unreadable last; else in order of path.
+        by_score: highest score first, unreadable files last; else in order of path.
 
     Raises:
-        StoreError: there is no such file, or it is something else.
+        StoreError: the file does not exist, or is something else.
     """
     order = "smoking DESC, path" if by_score else "path"
     with _store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
@@ -90,10 +90,10 @@ def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator
 
 
 class Store:
-    """A database of results to write to. Use it in a ``with`` block: it commits at the end.
+    """A database of results to write to. Use it in a ``with`` block, which commits at the end.
 
-    What is put is kept in memory until `commit` writes all of it in one transaction, so that
-    the file is locked for milliseconds only and a write that fails can be tried again.
+    Rows are kept in memory until `commit` writes them in one transaction, so the file is locked
+    for milliseconds only, and a write that fails can be repeated.
 
     Raises:
         StoreError: the file cannot be opened, or is something else.
@@ -127,11 +127,11 @@ class Store:
 
     @property
     def unwritten(self) -> int:
-        """How many results were put since the last `commit`."""
+        """Number of results since the last `commit`."""
         return len(self._unwritten)
 
     def find(self, path: str | os.PathLike[str]) -> Row | None:
-        """The row of a picture as it was last committed."""
+        """The committed row of a picture, if there is one."""
         with _store_errors(self.path):
             values = self._reader.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM pictures WHERE path = ?", (stored_name(path),)
@@ -145,16 +145,16 @@ class Store:
         info: ModelInfo,
         result: Prediction | Exception,
     ) -> None:
-        """Notes what came of a picture, to be written in place of what was there."""
+        """Stores the result for a picture; it replaces an earlier one."""
         row = Row.of(path, state, info, result)
         self._unwritten[stored_name(row.path)] = _to_values(row)
 
     def commit(self) -> None:
-        """Makes everything put so far last: all of it, or nothing where it raises.
+        """Writes all results so far, or none if it raises.
 
         Raises:
-            StoreBusyError: not now, but perhaps later; nothing is forgotten, call it again.
-            StoreError: the database cannot be used any more.
+            StoreBusyError: not now, perhaps later; nothing is lost, call it again.
+            StoreError: the database can no longer be used.
         """
         if not self._unwritten:
             return
@@ -276,9 +276,9 @@ def _check_to_read(connection: sqlite3.Connection, db: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Makes the table, or adds what an earlier version's lacks: all of it, or nothing.
+    """Creates the table, or migrates one of an earlier version: completely or not at all.
 
-    Another scan may do the same right now; one of an earlier version stops with an error.
+    Another scan may do the same at the same time; one of an earlier version stops with an error.
     """
     if _check_kind(connection, path) != SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")

@@ -1,10 +1,10 @@
-"""Classifies on all cores, an interpreter a thread.
+"""Classifies on all cores, with one interpreter per thread.
 
 Threads are enough: Pillow decodes and the interpreter runs without Python's global lock, so two
-threads do about as many pictures a second as two processes (benchmarks/scan_workers.py: more of
-large ones, a tenth less of small ones), and they share one copy of the libraries. Where the system
-allows it, these threads are in a process beside this one, which may crash (`scan.isolation`); a
-thread here then waits for each.
+threads classify about as many pictures per second as two processes (benchmarks/scan_workers.py:
+more of large ones, a tenth fewer of small ones), and they share one copy of the libraries. Where
+the system allows it, these threads run in a separate process that may crash (`scan.isolation`),
+and each has a thread here that waits for it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from edge_app.scan import isolation
 from edge_app.scan.rows import FileState
 
 _QUEUED_PER_WORKER = 32
-"""Pictures that wait or are done and not fetched yet, so that nobody waits while a disk does."""
+"""Pictures that are queued or finished, so that work continues while a disk is slow."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to classify: its path, and what the file was when it was found."""
+    """One picture to classify: its path, and the state of the file when it was found."""
 
     path: str
     state: FileState
@@ -37,12 +37,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         job: the picture.
-        result: a prediction, the reason why there is none, or None if the file vanished.
-        relabelled: whether the score was there already and only its label is new.
+        result: a prediction, why there is none, or None if the file no longer exists.
+        relabelled: whether the score is an earlier one and only its label is new.
     """
 
     job: Job
@@ -81,7 +81,7 @@ class Workers:
         self.stop()
 
     def stop(self) -> None:
-        """Ends the threads after the pictures they are at; `get` has what was done."""
+        """Stops the threads after their current pictures."""
         self.stopped = True
         self._free.release()  # whoever waits in `put`
         for _ in self._threads:
@@ -93,13 +93,13 @@ class Workers:
             self._isolated.close()
 
     def put(self, job: Job) -> None:
-        """Adds a picture; waits for its turn."""
+        """Adds a picture; waits for a free place."""
         self._free.acquire()
         if not self.stopped:
             self._jobs.put(job)
 
     def report(self, done: Done) -> None:
-        """Adds a result that needs no work; waits for its turn."""
+        """Adds a finished result; waits for a free place."""
         self._free.acquire()
         self._done.put(done)
 
@@ -112,7 +112,7 @@ class Workers:
         self._done.put(None)
 
     def get(self, timeout: float) -> Done | None:
-        """What was done next; None where nothing was within so many seconds."""
+        """The next result; None if there is none within so many seconds."""
         try:
             done = self._done.get(timeout=timeout)
         except queue.Empty:
@@ -124,7 +124,7 @@ class Workers:
         return done
 
     def drain(self) -> Iterator[Done]:
-        """Yields what was done and not fetched."""
+        """Yields the results that nobody fetched."""
         with contextlib.suppress(queue.Empty):
             while True:
                 done = self._done.get_nowait()
