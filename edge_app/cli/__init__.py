@@ -32,6 +32,7 @@ def main() -> None:
     Exit codes: 0 fine, 1 some inputs could not be read, 2 wrong usage, 3 the results of a scan
     could not be written, 130 stopped with Ctrl-C.
     """
+    show_messages()
 
 
 for command in (classify, scan, export, live, events, web, space, info):
@@ -45,5 +46,4 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):  # names that the console cannot show
             stream.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", module="PIL")  # what matters comes as an error
-    show_messages()
     main(prog_name=invocation())
