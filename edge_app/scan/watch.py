@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_app.classifier import ModelInfo
-from edge_app.imaging import PictureError
+from edge_app.classifier import ModelInfo, Prediction
 from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
@@ -27,7 +26,7 @@ _QUIET_SECONDS = 0.5
 _STABLE_SECONDS = 2.0
 """The same if the system did not report that it was closed."""
 _GIVE_UP_SECONDS = 30.0
-"""A file that cannot be read is retried until it has not changed for this long."""
+"""A file that cannot be read completely is retried until it has not changed for this long."""
 _TICK_SECONDS = 0.2
 
 
@@ -165,9 +164,11 @@ class Arrivals:
             self._gone.add(path)
 
     def may_still_grow(self, done: Done) -> bool:
-        """Keeps a file that could not be read for another try, if it was written just now."""
+        """Retries a file that could not be read completely, if it was written just now."""
         age = time.time() - done.job.state.modified_ns / 1e9
-        if not isinstance(done.result, PictureError) or not 0 <= age < _GIVE_UP_SECONDS:
+        if not 0 <= age < _GIVE_UP_SECONDS:
+            return False
+        if isinstance(done.result, Prediction) and not done.result.incomplete:
             return False
         if os.path.isdir(done.job.path):
             return False
