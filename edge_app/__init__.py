@@ -2,10 +2,34 @@
 
 Runs a ``.tflite`` model on pictures, folders, cameras and in the browser.
 
->>> from edge_app import Classifier
->>> prediction = Classifier().classify("samples/astronaut.jpg")
->>> prediction.label, round(prediction.confidence, 2) > 0.9
-('NotSmoking', True)
+>>> from edge_app import Classifier, PictureError, find_pictures, read_results, run_scan
+>>> classifier = Classifier()
+>>> classifier.classify("samples/astronaut.jpg").label
+'NotSmoking'
+
+Every picture below a folder, with the errors of those that cannot be read:
+
+>>> for path in find_pictures("samples"):
+...     try:
+...         prediction = classifier.classify(path)
+...     except PictureError as error:
+...         print(path, error)
+
+A folder tree into a SQLite file, and back:
+
+>>> import pathlib, tempfile
+>>> db = pathlib.Path(tempfile.mkdtemp(), "smoking.db")
+>>> run_scan("samples", db, classifier.info).scanned
+4
+>>> sum(row.smoking > 0.5 for row in read_results(db))
+0
+
+A video, a camera or a stream, each frame with its answer (needs the extra ``live``):
+
+>>> from edge_app import run_live
+>>> run_live("no-such-file.mp4", classifier, display="none")
+Traceback (most recent call last):
+edge_app.live.errors.SourceError: no-such-file.mp4: there is no such file
 
 The library prints nothing: it logs to ``logging.getLogger("edge_app")``. What is named here is
 imported when it is first used, so ``import edge_app`` takes a millisecond.
@@ -20,7 +44,15 @@ if TYPE_CHECKING:
     from edge_app.classifier import ModelError as ModelError
     from edge_app.classifier import ModelInfo as ModelInfo
     from edge_app.classifier import Prediction as Prediction
+    from edge_app.export import read_results as read_results
     from edge_app.imaging import PictureError as PictureError
+    from edge_app.imaging import find_pictures as find_pictures
+    from edge_app.live import SourceError as SourceError
+    from edge_app.live import run_live as run_live
+    from edge_app.runtime import RuntimeMissingError as RuntimeMissingError
+    from edge_app.scan import Selection as Selection
+    from edge_app.scan import StoreError as StoreError
+    from edge_app.scan import run_scan as run_scan
 
 __version__ = "0.1.0"
 
@@ -29,10 +61,32 @@ _MODULES = {
     "ModelError": "edge_app.classifier",
     "ModelInfo": "edge_app.classifier",
     "Prediction": "edge_app.classifier",
+    "read_results": "edge_app.export",
     "PictureError": "edge_app.imaging",
+    "find_pictures": "edge_app.imaging",
+    "SourceError": "edge_app.live",
+    "run_live": "edge_app.live",
+    "RuntimeMissingError": "edge_app.runtime",
+    "Selection": "edge_app.scan",
+    "StoreError": "edge_app.scan",
+    "run_scan": "edge_app.scan",
 }
 
-__all__ = ["Classifier", "ModelError", "ModelInfo", "PictureError", "Prediction"]
+__all__ = [
+    "Classifier",
+    "ModelError",
+    "ModelInfo",
+    "PictureError",
+    "Prediction",
+    "RuntimeMissingError",
+    "Selection",
+    "SourceError",
+    "StoreError",
+    "find_pictures",
+    "read_results",
+    "run_live",
+    "run_scan",
+]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +29,22 @@ SHIPPED_INT8 = ROOT / "models" / "smoking_mobilenetv2_int8.tflite"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run the slow tests too.")
+
+
+WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None  # as with Python 3.14
+OF_TENSORFLOW = re.compile(r"^(?:from|import) (?:train|convert|tensorflow|keras)\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leaves out the tests of training and conversion where TensorFlow is not installed."""
+    if WITHOUT_TENSORFLOW and collection_path.suffix == ".py":
+        return bool(OF_TENSORFLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+    return None
+
+
+def pytest_report_header() -> str | None:
+    missing = "TensorFlow is not installed: the tests of training and conversion are left out"
+    return missing if WITHOUT_TENSORFLOW else None
 
 
 SLOW_FIXTURES = {"cluster", "visit", "make_environment", "empty_environment"}

@@ -1,6 +1,7 @@
 """What ``pip install`` gives: the wheel, the sdist, the command, and one set of versions."""
 
 import ast
+import doctest
 import importlib.util
 import os
 import re
@@ -220,6 +221,14 @@ def test_only_the_commands_print_or_know_click_and_tqdm():
             if printed or {name.split(".")[0] for name in modules} & {"click", "tqdm"}:
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_the_examples_of_the_package_run(monkeypatch):
+    pytest.importorskip("cv2", reason="needs OpenCV, of requirements-opencv.txt")
+    monkeypatch.chdir(ROOT)
+    result = doctest.testmod(edge_app)
+    assert result.attempted >= 8
+    assert result.failed == 0
 
 
 def test_importing_the_package_loads_nothing_heavy():
