@@ -1,0 +1,1 @@
+"""Fuzzing, which needs Atheris: ``pip install atheris``."""
