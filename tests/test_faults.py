@@ -78,9 +78,7 @@ def test_a_user_whom_the_system_does_not_know(samples, tmp_path):
         run(sys.executable, "-c", "import click", **stranger).check_returncode()
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this Python may not be run by other users")
-    result = run(
-        *app("scan", samples, "--db", tmp_path / "out.db"), env={"HOME": None}, **stranger
-    )
+    result = run(*app("scan", samples, "--db", tmp_path / "out.db"), env={"HOME": None}, **stranger)
     check_scan(result, tmp_path / "out.db", samples)
 
 

@@ -244,12 +244,12 @@ def _to_row(columns: dict[str, Any]) -> Row:
     return Row(**columns)
 
 
-def _below(root: str) -> tuple[str, tuple[str, str, str]]:
+def _below(root: str, separator: str = os.sep) -> tuple[str, tuple[str, str, str]]:
     """The condition that a row is of a file or of one below a folder, and its values."""
     name = stored_name(root)
-    above = name.rstrip(os.sep)
-    after = above + chr(ord(os.sep) + 1)  # "pics0" comes after all of "pics/"
-    return "path = ? OR (path > ? AND path < ?)", (name, above + os.sep, after)
+    above = name.rstrip(separator)
+    after = above + chr(ord(separator) + 1)  # "pics0" comes after all of "pics/"
+    return "path = ? OR (path > ? AND path < ?)", (name, above + separator, after)
 
 
 def _open_to_read(db: Path) -> sqlite3.Connection:
