@@ -2,7 +2,7 @@
 
     python -m benchmarks.pictures
 
-Writes docs/web_picture.png, docs/web_history.png and docs/live_window.jpg.
+Writes docs/web_picture.png, docs/web_history.png, docs/live_window.jpg and docs/live_page.jpg.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,6 +21,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.web_load import ROOT, start
 from edge_app import Classifier
+from edge_app.live import Camera, Outputs, run_live
+from edge_app.live.sources import Frame, Item
+from edge_app.live.view.hub import Hub
+from edge_app.live.view.server import Server
 from edge_app.live.window import draw, overlay_evidence
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "samples"
@@ -37,6 +43,7 @@ def main() -> None:
         try:
             write_picture_tab(browser, url, DOCS / "web_picture.png")
             write_history_tab(browser, url, DOCS / "web_history.png")
+            write_live_page(browser, DOCS / "live_page.jpg")
         finally:
             browser.close()
             process.terminate()
@@ -55,6 +62,34 @@ def write_live_window(file: Path) -> None:
     drawn = [draw(part, prediction, "clear", CAMERA_RATE, latency) for part in shown]
     gap = np.full((480, 10, 3), 255, np.uint8)
     cv2.imwrite(str(file), np.hstack([drawn[0], gap, drawn[1]]))
+
+
+def write_live_page(browser: Browser, file: Path) -> None:
+    """The page of ``live --serve`` with two cameras, on a phone."""
+    cameras = [Camera("astronaut", "Front door"), Camera("coffee", "Kitchen", threshold=0.0)]
+    classifier = Classifier()
+    hub = Hub(cameras, classifier.info.decision)
+    outputs = [Outputs(view=hub.sink(camera)) for camera in cameras]
+
+    def frames(source: str, **_options: object) -> Iterator[Item]:
+        picture = cv2.resize(cv2.imread(str(SAMPLES / f"{source}.jpg")), (640, 480))
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            now = time.monotonic()
+            yield Frame(picture, 0, now, now)
+            time.sleep(1 / CAMERA_RATE)
+
+    options = {"outputs": outputs, "on_frame": hub.frame, "frames": frames}
+    run = threading.Thread(target=run_live, args=(cameras, classifier), kwargs=options)
+    with Server(hub, ("127.0.0.1", 0)) as server:
+        run.start()
+        page = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)
+        page.goto(server.url)
+        page.wait_for_timeout(15_000)
+        page.locator(".evidence").first.click()
+        page.wait_for_timeout(2_000)
+        page.screenshot(path=file, type="jpeg", quality=80)
+        run.join()
 
 
 def write_picture_tab(browser: Browser, url: str, file: Path) -> None:

@@ -201,7 +201,7 @@ def test_the_keys_of_the_window(stream, screen, tmp_path):
 
     try:
         press("x")  # waits for the window
-        wait_for(lambda: picture().std() > 20)
+        wait_for(lambda: picture().std() > 20, 90)
         plain = picture()
         press("e")
         wait_for(lambda: np.abs(picture() - plain).mean() > 5)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from edge_app.live import Moment
 
 
-class RegionType(click.ParamType):
+class RegionType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
     """A rectangle, ``x,y,width,height``, or a polygon, ``x,y x,y x,y``, in pixels."""
 
     name = "region"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Returns the text, once it makes sense."""
         from edge_app.live.zone import corners
 
@@ -38,7 +38,7 @@ class RegionType(click.ParamType):
             corners(value)
         except ValueError as error:
             self.fail(str(error))
-        return value
+        return str(value)
 
 
 def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -192,7 +192,7 @@ def live(
     with contextlib.ExitStack() as stack:
         stack.enter_context(console.listening())
         outputs = make_outputs(cameras, places)
-        on_frame = console.frame
+        on_frame: Callable[[Moment], None] = console.frame
         if serve or report:
             most = MOST_IN_REPORT if report else MOST_ON_PAGE
             hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size, most)

@@ -218,7 +218,7 @@ class Watcher:
                 peak, mean = 100 * event.peak, 100 * event.mean
                 text = "%s%s ends after %.1f s (peak %.0f%%, mean %.0f%%)"
                 logger.info(text, where, label, event.seconds, peak, mean)
-            self._outputs.event(event, self._offset, reason)
+            self._outputs.event(event, self._offset or 0.0, reason)
 
 
 def _shifted(region: tuple[int, int, int, int], box: Region) -> tuple[int, int, int, int]:

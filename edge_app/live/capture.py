@@ -81,15 +81,15 @@ class _OpenCvCapture:
         self._last_position = 0.0
 
     def grab(self) -> bool:
-        return self._capture.grab()
+        return bool(self._capture.grab())
 
     def retrieve(self) -> np.ndarray | None:
         found, pixels = self._capture.retrieve()
         if not found or pixels is None:
             return None
         if pixels.ndim == 2:
-            return self._cv2.cvtColor(pixels, self._cv2.COLOR_GRAY2BGR)
-        return pixels
+            pixels = self._cv2.cvtColor(pixels, self._cv2.COLOR_GRAY2BGR)
+        return np.asarray(pixels)
 
     def position(self, number: int) -> float:
         told = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000

@@ -91,7 +91,8 @@ class Clips:
             import av  # noqa: F401
         except ImportError:
             raise ValueError(f"--clips needs PyAV: {install_hint('live')}") from None
-        self.folder, self.on_done = folder, _ignore
+        self.folder = folder
+        self.on_done: Callable[[str, str], None] = _ignore
         """``on_done`` is called with the id of the event and the name once a clip can be played."""
         self._before, self._after, self._longest = before, after, longest
         self._keep, self._days = keep, days

@@ -45,10 +45,10 @@ class Rule:
     def __post_init__(self) -> None:
         if not 0 <= self.end <= self.begin <= 1:
             raise ValueError(f"expected 0 <= end <= begin <= 1, got {self.end} and {self.begin}")
-        if self.maybe is None:
-            object.__setattr__(self, "maybe", self.end)
-        if not 0 <= self.maybe <= self.end:
-            raise ValueError(f"expected 0 <= maybe <= end, got {self.maybe} and {self.end}")
+        maybe = self.end if self.maybe is None else self.maybe
+        object.__setattr__(self, "maybe", maybe)
+        if not 0 <= maybe <= self.end:
+            raise ValueError(f"expected 0 <= maybe <= end, got {maybe} and {self.end}")
         for name in ("smoothing_seconds", "begin_seconds", "end_seconds", "gap_seconds"):
             if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
                 raise ValueError(f"expected {name} of 0 or more, got {getattr(self, name)}")
@@ -132,8 +132,8 @@ class EventDetector:
         """``smoking`` in an event, else ``maybe`` or ``clear``."""
         if self._event is not None:
             return "smoking"
-        high = self.smoothed is not None and self.smoothed >= self.rule.maybe and self.smoothed > 0
-        return "maybe" if high else "clear"
+        smoothed = self.smoothed or 0.0
+        return "maybe" if smoothed > 0 and smoothed >= (self.rule.maybe or 0.0) else "clear"
 
     @property
     def since(self) -> float | None:
@@ -143,7 +143,7 @@ class EventDetector:
     @property
     def event(self) -> Event | None:
         """The event that lasts, with what is known of it so far."""
-        if self._event is None:
+        if self._event is None or self._above is None:
             return None
         return self._above.complete(self._event, ended=None)
 
@@ -169,11 +169,11 @@ class EventDetector:
             changes = self.interrupt()
         passed = 0.0 if self._time is None else time - self._time
         self._time = time
-        self._smooth(score, passed)
-        if self._event is None:
-            changes += self._maybe_begin(score, time, passed)
+        smoothed = self._smooth(score, passed)
+        if self._event is None or self._above is None:
+            changes += self._maybe_begin(score, smoothed, time, passed)
         else:
-            changes += self._maybe_end(score, time, passed)
+            changes += self._maybe_end(score, smoothed, time, passed)
         return changes
 
     def interrupt(self) -> list[Event]:
@@ -183,24 +183,27 @@ class EventDetector:
             The event that ended, if there was one.
         """
         ended = []
-        if self._event is not None:
-            stretch, when = self._above, self._time
-            if self._below is not None:
-                stretch, when = self._until, self._below
+        stretch, when = self._above, self._time
+        if self._until is not None:
+            stretch, when = self._until, self._below
+        if self._event is not None and stretch is not None:
             ended = [stretch.complete(self._event, ended=when)]
         self.smoothed = self._time = self._above = self._event = self._below = self._until = None
         return ended
 
-    def _smooth(self, score: float, passed: float) -> None:
+    def _smooth(self, score: float, passed: float) -> float:
         """Exponential smoothing of samples at any distance: what is old fades with time alone."""
         if self.smoothed is None or self.rule.smoothing_seconds == 0:
             self.smoothed = score
         else:
             weight = -math.expm1(-passed / self.rule.smoothing_seconds)
             self.smoothed += weight * (score - self.smoothed)
+        return self.smoothed
 
-    def _maybe_begin(self, score: float, time: float, passed: float) -> list[Event]:
-        if self.smoothed < self.rule.begin:
+    def _maybe_begin(
+        self, score: float, smoothed: float, time: float, passed: float
+    ) -> list[Event]:
+        if smoothed < self.rule.begin:
             self._above = None
             return []
         if self._above is None:
@@ -214,13 +217,17 @@ class EventDetector:
         )
         return [self._event]
 
-    def _maybe_end(self, score: float, time: float, passed: float) -> list[Event]:
-        if self.smoothed >= self.rule.end:
+    def _maybe_end(self, score: float, smoothed: float, time: float, passed: float) -> list[Event]:
+        if self._above is None or self._event is None:
+            return []  # there is no event to end
+        if smoothed >= self.rule.end:
             self._below = self._until = None
         elif self._below is None:
             self._below, self._until = time, replace(self._above)
         self._above.add(score, passed)
-        if self._below is None or time - self._below < self.rule.end_seconds - _ROUNDING:
+        if self._until is None or self._below is None:
+            return []
+        if time - self._below < self.rule.end_seconds - _ROUNDING:
             return []
         ended = self._until.complete(self._event, ended=self._below)
         self._above = self._event = self._below = self._until = None

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 MAX_BYTES = 5_000_000
 """Size at which a file is put aside."""
@@ -41,9 +42,9 @@ class EventLog:
         self._max_bytes, self._keep = max_bytes, keep
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._lock = threading.Lock()  # cameras share a file
-        self._file = self._open()
+        self._file: FileIO | None = self._open()
 
-    def write(self, record: dict) -> None:
+    def write(self, record: dict[str, Any]) -> None:
         """Appends a record, and those before it that could not be written.
 
         Raises:
@@ -69,7 +70,7 @@ class EventLog:
                 self._file = self._open()
             size = os.fstat(self._file.fileno()).st_size
             if size and size + len(line) > self._max_bytes:
-                self._rotate()
+                self._file = self._rotate()
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "no space for a whole line")
             os.fsync(self._file.fileno())
@@ -94,13 +95,13 @@ class EventLog:
             file.seek(-1, os.SEEK_END)
             return file.read() != b"\n"
 
-    def _rotate(self) -> None:
-        self._file.close()
+    def _rotate(self) -> FileIO:
+        self.close()
         for number in range(self._keep, 0, -1):
             newer = self._aside(number - 1) if number > 1 else self.path
             if newer.exists():
                 os.replace(newer, self._aside(number))
-        self._file = self._open()
+        return self._open()
 
     def _aside(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")

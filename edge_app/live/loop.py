@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from edge_app.live.errors import SourceError
 from edge_app.live.event_detector import Rule
 from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
-from edge_app.live.sources import open_frames
+from edge_app.live.sources import Item, open_frames
 from edge_app.live.window import Window, has_screen
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def run_live(
     rule: Rule | None = None,
     outputs: Outputs | Sequence[Outputs] | None = None,
     on_frame: Callable[[Moment], None] | None = None,
-    frames: Callable[..., Iterator] = open_frames,
+    frames: Callable[..., Generator[Item]] = open_frames,
 ) -> Summary:
     """Classifies frames as they come, of one camera or several.
 
@@ -128,11 +128,11 @@ def run_live(
 
 @dataclass(frozen=True)
 class _Opener:
-    frames: Callable[..., Iterator]
+    frames: Callable[..., Generator[Item]]
     realtime: bool
     patient: bool
 
-    def open(self, camera: Camera) -> Iterator:
+    def open(self, camera: Camera) -> Generator[Item]:
         more = {"patient": True} if self.patient else {}
         return self.frames(camera.source, fps=camera.fps, realtime=self.realtime, **more)
 
@@ -251,7 +251,7 @@ def _stopped_by_signals() -> Iterator[_Stop]:
         yield stopping  # only the main thread may ask for signals
         return
 
-    def stop(*_) -> None:
+    def stop(*_: object) -> None:
         stopping.set()
         if stopping.at_once:
             raise KeyboardInterrupt

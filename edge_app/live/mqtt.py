@@ -69,14 +69,14 @@ class Publisher:
         self._refused = 0
         self._lock = threading.Lock()
         self._trouble: str | None = None
-        self._client = self._make_client(address)
-        self._client.connect_async(self._host, self._port, 20)
-        self._client.loop_start()
         self._patience = threading.Timer(_ANSWER_SECONDS, self._on_silence)
         self._patience.daemon = True
+        self._client = self._make_client(address)
         self._patience.start()
+        self._client.connect_async(self._host, self._port, 20)
+        self._client.loop_start()
 
-    def write(self, record: dict) -> None:
+    def write(self, record: dict[str, Any]) -> None:
         """Publishes a record of the events file, and the state that follows from it."""
         with self._lock:
             before = (self._state, self._sees)
@@ -124,11 +124,12 @@ class Publisher:
     def _make_client(self, address: Address) -> Any:
         try:
             from paho.mqtt import client as mqtt
+            from paho.mqtt.enums import CallbackAPIVersion
         except ImportError:
             raise ValueError(f"--mqtt needs paho-mqtt: {install_hint('live')}") from None
         self._mqtt = mqtt
         client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=f"smoking-detector-{self.name}",
             clean_session=False,  # the broker remembers what it has; nothing comes twice
         )
@@ -145,7 +146,9 @@ class Publisher:
         client.on_disconnect = self._on_disconnect
         return client
 
-    def _on_connect(self, client, _userdata, _flags, reason, _properties) -> None:
+    def _on_connect(
+        self, client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         self._patience.cancel()
         if reason.is_failure:
             refused = reason.getName() if hasattr(reason, "getName") else str(reason)
@@ -161,7 +164,7 @@ class Publisher:
         self._publish("availability", "online", qos=0, retain=True)
         self._publish_state()
 
-    def _on_connect_fail(self, _client, _userdata) -> None:
+    def _on_connect_fail(self, _client: Any, _userdata: Any) -> None:
         self._patience.cancel()
         try:  # paho keeps the reason for itself
             socket.create_connection((self._host, self._port), _PROBE_SECONDS).close()
@@ -170,7 +173,9 @@ class Publisher:
             reason = error.strerror or str(error)
         self._complain(f"the broker cannot be reached ({reason})")
 
-    def _on_disconnect(self, _client, _userdata, _flags, reason, _properties) -> None:
+    def _on_disconnect(
+        self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         if reason.is_failure and self._trouble is None:
             self._complain(f"the connection was lost ({reason})")
 
@@ -192,7 +197,7 @@ class Publisher:
                 # the state of now. Each new connection begins with the state.
                 self._publish(topic, value, qos=0, retain=True)
 
-    def _discovery(self) -> dict:
+    def _discovery(self) -> dict[str, Any]:
         identity = f"smoking-detector-{self.name}"
         return {
             "name": "Smoking gesture",

@@ -91,7 +91,7 @@ class Outputs:
             offset: what makes them seconds since 1970.
             reason: why it ended: ``over``, ``lost`` or ``stopped``.
         """
-        record = {
+        record: dict[str, Any] = {
             "event": "start" if event.ended is None else "end",
             "id": event.id,
             "started": iso_time(event.started + offset),
@@ -107,7 +107,7 @@ class Outputs:
         if self.is_file:
             record["position"] = round(event.started, 2)
         when = event.started if event.ended is None else event.ended
-        if event.ended is not None:
+        if event.seconds is not None:
             record |= {"seconds": round(event.seconds, 2), "reason": reason}
             if self.snapshots is not None:
                 with _Attempt(self, "--snapshots"):
@@ -115,7 +115,7 @@ class Outputs:
                     record |= {"snapshot": path and path.name}
         self.write(record, when + offset)
 
-    def write(self, record: dict, when: float) -> None:
+    def write(self, record: dict[str, Any], when: float) -> None:
         """Takes a record; ``when`` in seconds since 1970."""
         if record["event"] == "lost" and self.clips is not None:
             self.clips.finish()
@@ -158,7 +158,7 @@ class _Attempt:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, _kind, error, _traceback) -> bool:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         if error is None:
             self._complaints.pop(self._name, None)
         elif isinstance(error, OSError):

@@ -66,7 +66,7 @@ class PiCapture:
 
 def _import() -> Any:
     try:
-        from picamera2 import Picamera2
+        from picamera2 import Picamera2  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise SourceError(
             f"picamera: Picamera2 cannot be loaded ({error}). On a Raspberry Pi: sudo apt install "

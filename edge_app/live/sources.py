@@ -10,8 +10,9 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def open_frames(
     realtime: bool = False,
     patient: bool = False,
     opener: Callable[[str], Capture] = open_capture,
-) -> Iterator[Item]:
+) -> Generator[Item]:
     """Opens a source and yields its frames: each one of a file, the newest one of all else.
 
     Args:
@@ -111,13 +112,13 @@ def open_frames(
     if not is_file and not is_device and "://" not in source:
         raise SourceError(f"{printable(shown(source))}: there is no such file")
     if is_file and not realtime:
-        return _every_frame(opener(source), fps)
+        return _every_frame(cast(FileCapture, opener(source)), fps)
     feed = _Feed(source, fps, opener, paced=is_file)
     first = None if patient else feed.wait_for_first(OPEN_SECONDS)
     return _newest_frames(feed, first)
 
 
-def _every_frame(capture: FileCapture, fps: float | None) -> Iterator[Frame]:
+def _every_frame(capture: FileCapture, fps: float | None) -> Generator[Frame]:
     gate = Gate(fps)
     number = 0
     try:
@@ -132,7 +133,7 @@ def _every_frame(capture: FileCapture, fps: float | None) -> Iterator[Frame]:
         capture.release()
 
 
-def _newest_frames(feed: _Feed, first: Frame | None) -> Iterator[Item]:
+def _newest_frames(feed: _Feed, first: Frame | None) -> Generator[Item]:
     """Yields what a feed gives; when it falls silent, makes another, after growing pauses."""
     attempt, began, seen = 0, time.monotonic(), time.monotonic()
     is_lost = False
@@ -250,7 +251,7 @@ class _Feed:
                 self.ended = True
                 self._changed.notify()
 
-    def _read(self, capture: Capture | FileCapture) -> None:
+    def _read(self, capture: Capture) -> None:
         gate = Gate(self._arguments[1])
         start, number = time.monotonic(), 0
         while not self._stopping.is_set():
@@ -260,7 +261,7 @@ class _Feed:
             now = time.monotonic()
             when = now
             if self.paced:
-                when = capture.position(number)
+                when = cast(FileCapture, capture).position(number)
                 self._stopping.wait(max(0.0, start + when - now))
                 now = time.monotonic()
             if gate.opens(when):

@@ -51,11 +51,11 @@ class Window:
     def show(self, moment: Moment, lost: bool = False) -> None:
         """Draws a frame with its result and takes a key."""
         cv2 = self._cv2
-        told = "paused" if self.paused else "lost" if lost else moment.state
+        told: str = "paused" if self.paused else "lost" if lost else moment.state
         picture, prediction, region = moment.frame.pixels, moment.prediction, moment.box
         if self._with_evidence and prediction.evidence is None:
             told += ", no evidence map in this model"
-        elif self._with_evidence:
+        elif self._with_evidence and prediction.evidence is not None:
             picture = overlay_evidence(picture, prediction.evidence, region)
         picture = draw(picture, prediction, told, moment.rate, moment.latency, region, moment.label)
         cv2.imshow(TITLE, picture)
@@ -125,14 +125,15 @@ def draw(
     top, bottom = int(32 * scale), height - int(14 * scale)
     dot = int(9 * scale)
     cv2.circle(picture, (margin + dot, height - bar // 2), dot, colour, -1, cv2.LINE_AA)
-    for text, left, y in (
+    lines: tuple[tuple[str, int | None, int], ...] = (
         (describe(prediction, label), margin, top),
         (f"{rate:.0f} fps", None, top),
         (state, 2 * margin + 2 * dot, bottom),
         (f"{latency * 1000:.0f} ms", None, bottom),
-    ):
+    )
+    for text, place, y in lines:
         text_width = cv2.getTextSize(text, font, 0.9 * scale, thickness)[0][0]
-        x = width - text_width - margin if left is None else left
+        x = width - text_width - margin if place is None else place
         cv2.putText(picture, text, (x, y), font, 0.9 * scale, _BLACK, thickness + 2)
         cv2.putText(picture, text, (x, y), font, 0.9 * scale, _WHITE, thickness)
     return picture
@@ -159,7 +160,8 @@ def overlay_evidence(
     cells = cv2.resize(evidence.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     # tanh: a logit of 2 is nearly certain, and no outlier fades all the rest.
     strength = np.tanh(cells / 2)[..., None]
-    colour = np.where(strength > 0, np.float32((40, 40, 255)), np.float32((255, 140, 40)))
+    red, blue = np.array((40, 40, 255), np.float32), np.array((255, 140, 40), np.float32)
+    colour = np.where(strength > 0, red, blue)
     weight = 0.6 * np.abs(strength)
     part[:] = (part * (1 - weight) + colour * weight).astype(np.uint8)
     return picture

@@ -47,8 +47,8 @@ class Zone:
         >>> Zone.parse("0,0 100,0 100,80").region
         ((0, 0), (100, 0), (100, 80))
         """
-        rectangles = (corners(mask) for mask in masks)
-        return cls(corners(region) if region else (), tuple(map(_four_corners, rectangles)))
+        polygons = tuple(_four_corners(corners(mask)) for mask in masks)
+        return cls(corners(region) if region else (), polygons)
 
 
 def corners(text: str) -> tuple[Point, ...]:
@@ -119,7 +119,8 @@ class Cutter:
         if len(self._zone.region) > 2 or masks:
             fill = import_opencv().fillPoly
             inside = np.zeros(size[::-1], np.uint8)
-            fill(inside, [_four_corners(region)] if len(region) == 2 else [region], 1)
+            polygon = _four_corners([(int(x), int(y)) for x, y in region])
+            fill(inside, [np.array(polygon, np.int32)], 1)
             for mask in masks:
                 fill(inside, [mask], 0)
             self._outside = inside[top:bottom, left:right] == 0
@@ -143,10 +144,9 @@ class Cutter:
                 )
 
 
-def _four_corners(points: Sequence[Point] | np.ndarray) -> tuple[Point, ...] | np.ndarray:
+def _four_corners(points: Sequence[Point]) -> tuple[Point, ...]:
     """A rectangle's two corners as a polygon of four; other polygons as they are."""
     if len(points) != 2:
-        return points
+        return tuple(points)
     (left, top), (right, bottom) = points
-    polygon = ((left, top), (right, top), (right, bottom), (left, bottom))
-    return np.array(polygon, np.int32) if isinstance(points, np.ndarray) else polygon
+    return (left, top), (right, top), (right, bottom), (left, bottom)
