@@ -134,7 +134,7 @@ def read_decision(archive: str | IO[bytes]) -> Decision | None:
 
 
 def checksum_without(model: bytes) -> str:
-    """SHA-256 of what a model file holds beside its decision, in hexadecimal.
+    """Checksum of a model file without its decision: 16 hexadecimal digits of SHA-256.
 
     Files that differ in threshold or looks alone have the same.
 
@@ -143,13 +143,13 @@ def checksum_without(model: bytes) -> str:
     """
     file = io.BytesIO(model)
     if not zipfile.is_zipfile(file):
-        return hashlib.sha256(model).hexdigest()
+        return hashlib.sha256(model).hexdigest()[:16]
     with zipfile.ZipFile(file) as members:
         checksum = hashlib.sha256(model[: _start(members)])
         for member in sorted(members.infolist(), key=lambda info: info.filename):
             if member.filename != MEMBER:
                 checksum.update(f"{member.filename} {member.file_size} {member.CRC}\n".encode())
-    return checksum.hexdigest()
+    return checksum.hexdigest()[:16]
 
 
 def append_decision(archive: str, decision: Decision) -> None:

@@ -22,7 +22,7 @@ Box = tuple[int, int, int, int]
 SMALLEST = 0.4
 """The smallest crop, as a share of the shorter side. Large JPEGs are decoded at a reduced scale
 with at least 2.5 times the model's input on both sides (`edge_app.imaging.REDUCED_DECODE`), so a
-crop from this size on loses nothing to that."""
+crop of this size has as many pixels as the input."""
 
 _MOST = 4  # crops
 _LARGEST_LOGIT = 16.0  # what float32 scores can tell apart

@@ -60,8 +60,8 @@ class ModelInfo:
     Attributes:
         path: the file.
         sha256: checksum of the file, in hexadecimal.
-        network: checksum of what makes the first look's scores: the file without its decision.
-            The same for files that differ in threshold or looks alone.
+        network: short checksum of the file without its decision. Files that differ in threshold
+            or looks alone have the same.
         metadata: name, version, labels, normalization, from the file.
         decision: positive label, threshold, looks, from the file or the user.
         size: side of the input in pixels.

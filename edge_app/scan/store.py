@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS pictures (
     uncertain   INTEGER,           -- 1 where the model is often wrong at this score, else 0
     looks       INTEGER,           -- how many looks the score is the mean of
     region      TEXT,              -- of the closest look: JSON [left, top, right, bottom], pixels
-    network     TEXT,              -- SHA-256 of the network, whatever its threshold
+    network     TEXT,              -- checksum of the model without its decision
     looks_rule  TEXT,              -- JSON: why it was looked at again; NULL where it was not
     incomplete  INTEGER            -- 1 where the file ends too early and a part is missing, else 0
 ) WITHOUT ROWID
