@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,9 +22,7 @@ from edge_app.runtime import RuntimeMissingError
 class PicturePath(click.Path):
     """A file or folder on this machine, and no address."""
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> object:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the path."""
         if isinstance(value, str) and "://" in value:
             self.fail(
@@ -31,10 +30,10 @@ class PicturePath(click.Path):
                 param,
                 ctx,
             )
-        return super().convert(value, param, ctx)  # type: ignore[arg-type]
+        return super().convert(value, param, ctx)
 
 
-class LabelsType(click.ParamType):
+class LabelsType(click.ParamType):  # type: ignore[type-arg]  # older Click: not generic
     """``A,B`` or the name of a label file."""
 
     name = "A,B,..."
@@ -55,7 +54,7 @@ SOME_UNREADABLE = 1
 """Exit code where some inputs could not be read and all others were answered."""
 
 
-def model_options(command: Callable) -> Callable:
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that choose the model, and those that describe a foreign one.
 
     The command is given ``model``, a file that says what it is, and ``threshold``.
@@ -83,7 +82,7 @@ def model_options(command: Callable) -> Callable:
     return model_choice(foreign_options(with_model))
 
 
-def foreign_options(command: Callable) -> Callable:
+def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say what a model from elsewhere does not say itself."""
     for option in (
         click.option(
@@ -108,7 +107,7 @@ def foreign_options(command: Callable) -> Callable:
     return command
 
 
-def model_choice(command: Callable) -> Callable:
+def model_choice(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``--model`` and ``--threshold``."""
     for option in (
         click.option(
@@ -135,7 +134,7 @@ looks_option = click.option(
 )
 
 
-def limit_options(command: Callable) -> Callable:
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say what one picture may cost."""
 
     def set_pixels(ctx: object, param: object, count: int | None) -> None:
