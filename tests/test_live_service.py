@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -138,7 +139,7 @@ def test_what_the_container_copies_runs_its_command(tmp_path, samples):
     assert without.returncode == 2
     assert "a password is needed" in without.stderr
     assert result.returncode == 0, result.stderr
-    assert "Open http://0.0.0.0:" in result.stderr
+    assert f"Open http://{socket.gethostname()}:" in result.stderr
 
 
 def run_in(folder, command, settings):

@@ -264,6 +264,23 @@ def test_an_event_keeps_its_best_frame_and_their_number_is_bounded(hub):
     assert len(hub._thumbnails) == 100
 
 
+def test_events_of_earlier_runs_are_shown_with_their_best_frame(hub, server, samples, tmp_path):
+    from test_live_archive import NOON, pair
+
+    from edge_app.live.archive import read_archive
+
+    (tmp_path / "smoking-1.jpg").write_bytes((samples / "coffee.jpg").read_bytes())
+    more = {"snapshot": "smoking-1.jpg", "camera": "Front door"}
+    (tmp_path / "events.jsonl").write_text(pair("a", NOON, 3.0, **more))
+    hub.remember(read_archive(tmp_path))
+    (event,) = hub.events()
+    assert (event["camera"], event["seconds"], event["picture"]) == ("0-front-door", 3.0, True)
+    picture = get(f"{server.url}/event/a.jpg")[2]
+    assert max(cv2.imdecode(np.frombuffer(picture, np.uint8), 1).shape) == 480
+    (tmp_path / "smoking-1.jpg").unlink()
+    assert get(f"{server.url}/event/a.jpg")[0] == 404
+
+
 def test_the_line_of_scores_is_bounded(hub, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(time, "time", lambda: next(clock))

@@ -20,7 +20,6 @@ from edge_app.invocation import invocation
 @click.option("--camera", help="Only events of the camera with this name.")
 @click.option(
     "--format",
-    "form",
     type=click.Choice(["text", "jsonl"]),
     default="text",
     show_default=True,
@@ -32,7 +31,11 @@ from edge_app.invocation import invocation
     help="Write an HTML page of --day, or of the last day with events, to FILE.",
 )
 def events(
-    folder: Path, day: datetime.datetime | None, camera: str | None, form: str, report: Path | None
+    folder: Path,
+    day: datetime.datetime | None,
+    camera: str | None,
+    format: str,
+    report: Path | None,
 ) -> None:
     """List the events that live --archive DIR has kept.
 
@@ -57,4 +60,4 @@ def events(
         return
     for one in kept:
         if one.is_event and wanted in (None, one.started.date()):
-            click.echo(one.line() if form == "text" else json.dumps(asdict(one), default=str))
+            click.echo(one.line() if format == "text" else json.dumps(asdict(one), default=str))

@@ -17,6 +17,7 @@ from edge_app.cli.live_setup import (
     make_cameras,
     make_outputs,
     make_server,
+    past_events,
     save_report,
 )
 from edge_app.cli.options import SOME_UNREADABLE, load_classifier, looks_option, model_options
@@ -200,6 +201,7 @@ def live(
                 output.show_in(hub, camera)
             on_frame = _both(hub.frame, console.frame)
         if serve:
+            hub.remember(past_events(places))
             server = stack.enter_context(make_server(hub, serve, auth, places.of_clips()))
             click.echo(f"Open {server.url}", err=True)
         stack.callback(console.end)

@@ -16,6 +16,7 @@ from edge_app.invocation import install_hint
 
 if TYPE_CHECKING:
     from edge_app.live import Camera, Outputs
+    from edge_app.live.archive import Kept
     from edge_app.live.clips import Clips
     from edge_app.live.view.hub import Hub
     from edge_app.live.view.server import Server
@@ -128,6 +129,17 @@ def make_server(hub: Hub, address: str, auth: str | None, clips: Path | None) ->
         return Server(hub, parse_address(address), (user, password) if auth else None, clips)
     except (OSError, ValueError) as error:
         raise click.UsageError(f"--serve {address}: {error}") from None
+
+
+def past_events(places: Places) -> list[Kept]:
+    """The events that earlier runs kept in the same place."""
+    from edge_app.live.archive import ArchiveError, read_archive
+
+    folder = places.events or places.archive
+    try:
+        return read_archive(folder) if folder is not None and folder.exists() else []
+    except ArchiveError:
+        return []  # it is new
 
 
 def check_report(report: Path, cameras: Sequence[Camera], realtime: bool) -> float:

@@ -6,14 +6,18 @@ once for all who ask.
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from edge_app.decision import Decision
+from edge_app.imaging import PictureError, read_thumbnail
+from edge_app.live.archive import Kept
 from edge_app.live.camera import Camera, Moment
 from edge_app.live.pictures import encode_jpeg
 
@@ -61,6 +65,7 @@ class Hub:
         self._by_camera = {id(seen.camera): seen for seen in self.cameras.values()}
         self._events: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._thumbnails: dict[str, bytes] = {}
+        self._files: dict[str, Path] = {}  # best frames of events before this run
         self._lock = threading.Lock()
 
     def frame(self, moment: Moment) -> None:
@@ -78,8 +83,35 @@ class Hub:
             return list(reversed(self._events.values()))
 
     def thumbnail(self, event: str) -> bytes | None:
-        """The best frame of an event as JPEG."""
-        return self._thumbnails.get(event)
+        """The best frame of an event as JPEG; None where there is none."""
+        if (path := self._files.get(event)) is None:
+            return self._thumbnails.get(event)
+        try:
+            picture = read_thumbnail(path, _THUMBNAIL)
+        except PictureError:  # deleted meanwhile
+            return None
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=80)
+        return buffer.getvalue()
+
+    def remember(self, kept: Sequence[Kept]) -> None:
+        """Shows the last events of an archive, from before this run."""
+        keys = {seen.camera.title: key for key, seen in self.cameras.items()}
+        for one in [one for one in kept if one.is_event][-self._most_events :]:
+            event: dict[str, Any] = {
+                "id": one.id,
+                "started": one.started.isoformat(),
+                "peak": one.peak,
+                "seconds": one.seconds or 0.0,
+                "camera": keys.get(one.camera, one.camera),
+                "picture": one.picture is not None,
+            }
+            if one.clip is not None:
+                event["clip"] = one.clip.name
+            if one.picture is not None:
+                self._files[one.id] = one.picture
+            self._events[one.id] = event
+        self.version += 1
 
     def clip(self, event: str, name: str) -> None:
         """Takes the name of an event's clip, once it can be played."""
@@ -111,7 +143,9 @@ class Hub:
                 if picture:
                     self._thumbnails[record["id"]] = picture
                 while len(self._events) > self._most_events:
-                    self._thumbnails.pop(self._events.popitem(last=False)[0], None)
+                    oldest, _ = self._events.popitem(last=False)
+                    self._thumbnails.pop(oldest, None)
+                    self._files.pop(oldest, None)
         self.version += 1
 
 

@@ -94,7 +94,9 @@ class Server:
         self._hub, self._clips = hub, clips
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family)
-        shown_host = f"[{host}]" if ":" in host else host
+        # For people in the same network, who cannot open 0.0.0.0.
+        name = socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+        shown_host = f"[{name}]" if ":" in name else name
         self.url = f"http://{shown_host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             self._app(auth),
@@ -145,9 +147,13 @@ class Server:
         known: dict[str, Any] = {
             "texts": TEXTS[language],
             "label": self._hub.label,
-            "threshold": self._hub.threshold,
             "cameras": [
-                {"id": key, "name": seen.camera.title} for key, seen in self._hub.cameras.items()
+                {
+                    "id": key,
+                    "name": seen.camera.title,
+                    "threshold": seen.camera.threshold or self._hub.threshold,
+                }
+                for key, seen in self._hub.cameras.items()
             ],
         }
         page = Template((_FOLDER / "view.html").read_text(encoding="utf-8"))
@@ -220,7 +226,7 @@ class Server:
         return {"time": time.time(), "temperature": temperature(), "cameras": cameras}
 
     async def _event_picture(self, request: Request) -> Response:
-        picture = self._hub.thumbnail(request.path_params["event"])
+        picture = await run_in_threadpool(self._hub.thumbnail, request.path_params["event"])
         if picture is None:
             return PlainTextResponse("Not found", 404)
         return Response(picture, media_type="image/jpeg")

@@ -13,8 +13,9 @@ const label = texts[known.label] ?? known.label;
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(language);
 
 class Camera {
-  constructor({ id, name }) {
+  constructor({ id, name, threshold }) {
     this.id = id;
+    this.threshold = threshold;
     this.points = [];
     this.corners = [];
     this.size = null;
@@ -91,7 +92,7 @@ class Camera {
     const line = this.points.map(([time, score]) =>
       `${(600 * (1 - (last - time) / HISTORY_SECONDS)).toFixed(1)},${(60 - 60 * score).toFixed(1)}`);
     this.part(".chart polyline").setAttribute("points", line.join(" "));
-    for (const end of ["y1", "y2"]) this.part(".chart line").setAttribute(end, 60 - 60 * known.threshold);
+    for (const end of ["y1", "y2"]) this.part(".chart line").setAttribute(end, 60 - 60 * this.threshold);
   }
 
   drawBoxes(state) {
@@ -206,7 +207,7 @@ function showEvents(events, names) {
     when.dateTime = event.started;
     when.textContent = time;
     const length = event.seconds === undefined ? texts.lasting : fill(texts.seconds, { n: Math.round(event.seconds) });
-    text.append(when, [names.size > 1 && names.get(event.camera), length,
+    text.append(when, [names.size > 1 && (names.get(event.camera) ?? event.camera), length,
       fill(texts.peak, { n: percent(event.peak) })].filter(Boolean).join(", "));
     item.append(text);
     if (event.clip) {
