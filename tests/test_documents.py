@@ -184,3 +184,13 @@ def test_messages_in_troubleshooting_are_those_of_the_program():
         if any(part not in source for part in re.split(r"\d+%?", message))
     }
     assert not unknown, f"no message of the program: {', '.join(sorted(unknown))}"
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_paths_that_are_named_exist(page):
+    if page.name == "CHANGELOG.md":
+        return  # tells of what was, too
+    rooms = "benchmarks|convert|deploy|docs|edge_app|models|samples|tests|train|\\.ci|\\.github"
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), f"{name(page)} names {path}"
