@@ -172,7 +172,7 @@ class Classifier:
         """Where a picture is to be looked at again after its first look.
 
         Args:
-            first: what `classify_pixels` said of the whole picture.
+            first: the prediction of `classify_pixels` for the whole picture.
             width, height: of the upright picture in pixels.
 
         Returns:
@@ -198,7 +198,7 @@ class Classifier:
         """What the first look and those at regions say together.
 
         Args:
-            first: what `classify_pixels` said of the whole picture.
+            first: the prediction of `classify_pixels` for the whole picture.
             logits: of the regions, as `look_at` gives them; none leaves ``first`` as it is.
             boxes: the regions.
         """

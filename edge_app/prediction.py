@@ -1,4 +1,4 @@
-"""What a classifier says of a picture, and what a loaded model is."""
+"""The prediction for a picture, and the description of a loaded model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one picture.
+    """The prediction for one picture.
 
     Attributes:
         label: ``Smoking`` or ``NotSmoking``, or what the model calls them, by its threshold.

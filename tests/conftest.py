@@ -57,7 +57,7 @@ ONE_OF_EACH = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Leaves out what is slow, unless all or single tests are asked for."""
+    """Skips slow tests, unless all or single tests are chosen."""
     for item in items:
         if item.originalname not in ONE_OF_EACH and SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)

@@ -37,7 +37,7 @@ def refused(path) -> str:
 
 
 def with_member(path, name, content, *, replace=False):
-    """Adds a member to the archive in a model, in place of one of that name."""
+    """Adds a member to the archive in a model, replacing one of that name."""
     with zipfile.ZipFile(path) as archive:
         members = {m.filename: archive.read(m) for m in archive.infolist()}
         start = min(m.header_offset for m in archive.infolist())

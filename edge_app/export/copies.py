@@ -24,7 +24,7 @@ _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS
 
 
 _NO_SUCH_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}
-"""What a file system says of a name that it cannot hold."""
+"""Errors of a file system for a name that it cannot store."""
 
 
 class CopyError(Exception):

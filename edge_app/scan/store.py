@@ -216,7 +216,7 @@ class Store:
             self._connection.executemany(statement, rows)
             self._connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # a full disk rolls back by itself
+            with contextlib.suppress(sqlite3.Error):  # a full disk rolls back on its own
                 self._connection.execute("ROLLBACK")
             raise
 

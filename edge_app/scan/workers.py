@@ -112,7 +112,7 @@ class Workers:
         self._done.put(None)
 
     def get(self, timeout: float) -> Done | None:
-        """The next result; None if there is none within so many seconds."""
+        """The next result; None if there is none within the given seconds."""
         try:
             done = self._done.get(timeout=timeout)
         except queue.Empty:
@@ -136,7 +136,7 @@ class Workers:
             classify = self._make_classify(number)
             while (job := self._jobs.get()) and not self.stopped:
                 self._done.put(Done(job, classify(job.path)))
-        except BaseException as error:  # the model file vanished, or a mistake of ours
+        except BaseException as error:  # the model file vanished, or a bug
             self.fail(error)
 
     def _make_classify(self, number: int) -> Callable[[str], Prediction | PictureError | None]:
