@@ -25,6 +25,9 @@ from webpage import served
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs gradio (requirements-web.txt)")
 
+MOST_MEMORY = 600
+"""MB that the process takes at most, whatever is sent."""
+
 DOCUMENT = (ROOT / "docs" / "web.md").read_text()
 
 
@@ -129,21 +132,20 @@ def test_a_decompression_bomb_is_refused_by_its_header(client, tmp_path):
     bomb = tmp_path / "bomb.png"
     Image.new("1", (12_000, 12_000)).save(bomb)
     assert bomb.stat().st_size < 100_000
-    with pytest.raises(Exception, match="more than 64 megapixels"):
+    with pytest.raises(Exception, match="megapixels"):
         classify(client, bomb)
 
 
 def test_the_largest_pictures_at_once_cost_the_memory_of_one(client, page, server_memory, tmp_path):
     """Four of them, each as large as is taken and decoded in full."""
     bomb = tmp_path / "large.png"
-    Image.new("RGBA", (6000, 5300)).save(bomb)
+    Image.new("RGBA", (4000, 4000)).save(bomb)
     before = server_memory()
     jobs = [
         client.submit(gradio_client.handle_file(str(bomb)), api_name="/classify") for _ in range(4)
     ]
     assert {job.result(timeout=120)["label"] for job in jobs} <= {"Smoking", "NotSmoking"}
-    # One at a time takes some 0.5 GB; all at once would take four times that.
-    assert server_memory() - before < 1_000
+    assert before < server_memory() < MOST_MEMORY
 
 
 def test_only_uploaded_files_are_read(page, samples):
@@ -210,7 +212,7 @@ def test_the_page_keeps_to_itself_and_says_so_in_its_headers(page):
 def test_a_slow_upload_blocks_nobody(page, client, samples, coffee):
     with connection_to(page) as slow:
         slow.sendall(
-            b"POST /gradio_api/upload HTTP/1.1\r\nHost: page\r\nContent-Length: 1000000\r\n"
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
         )
         assert classify(client, samples / "coffee.jpg")["label"] == coffee
@@ -241,8 +243,8 @@ def test_every_format_that_is_promised_is_taken(tmp_path, samples, form):
     path = tmp_path / f"picture.{form.lower()}"
     with Image.open(samples / "coffee.jpg") as image:
         image.save(path, form)
-    assert not check_picture(str(path))
-    assert not check_picture(path.read_bytes())
+    assert not check_picture(str(path)).is_large
+    assert not check_picture(path.read_bytes()).is_large
 
 
 def test_a_jpeg_of_countless_scans_is_refused_before_it_is_decoded(tmp_path, samples):
@@ -263,9 +265,9 @@ def test_only_jpegs_may_be_as_large_as_phones_make_them(tmp_path):
 
     picture = Image.new("L", (8000, 8000))
     picture.save(tmp_path / "large.jpg")
-    picture.save(tmp_path / "large.png")
-    assert not check_picture(str(tmp_path / "large.jpg"))
-    with pytest.raises(LimitError, match="error_pixels_full"):
+    picture.resize((5000, 5000)).save(tmp_path / "large.png")
+    assert not check_picture(str(tmp_path / "large.jpg")).is_large
+    with pytest.raises(LimitError, match="error_pixels"):
         check_picture(str(tmp_path / "large.png"))
 
 
@@ -351,14 +353,14 @@ def test_a_zip_in_a_zip_is_not_looked_into(tmp_path, samples):
 
 
 def test_an_upload_is_cut_off_at_the_limit_whether_it_says_its_length_or_not(page):
-    from edge_app.web.guard import MOST_UPLOAD_MEGABYTES
+    from edge_app.web.bodies import MOST_UPLOAD_MEGABYTES
 
     most = MOST_UPLOAD_MEGABYTES * 1_000_000
-    head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: page\r\nAccept-Language: id\r\n"
+    head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nAccept-Language: id\r\n"
     with connection_to(page) as connection:
         connection.sendall(head + f"Content-Length: {most + 1}\r\n\r\n".encode())
         answer = connection.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 413") and b"Server menerima paling banyak" in answer
+    assert answer.startswith(b"HTTP/1.1 413") and b"server menerima paling banyak" in answer
 
     part = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.jpg\r\n\r\n"
     head += b"Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -385,31 +387,31 @@ def test_nothing_is_taken_where_the_disk_is_full(tmp_path, monkeypatch):
     from starlette.applications import Starlette
     from starlette.testclient import TestClient
 
-    from edge_app.web import guard
+    from edge_app.web import bodies, guard
 
-    app = guard.UploadLimit(Starlette(), folder=tmp_path)
+    app = guard.Limits(Starlette(), tmp_path)
     assert TestClient(app).post("/gradio_api/upload").status_code == 404  # handed on
-    monkeypatch.setattr(guard, "_FREE_MEGABYTES", 1e12)
+    monkeypatch.setattr(bodies, "_FREE_MEGABYTES", 1e12)
     refused = TestClient(app).post("/gradio_api/upload")
     assert refused.status_code == 507
     assert "disk is full" in refused.text
 
 
-def test_what_broken_off_uploads_leave_is_deleted(tmp_path):
-    from edge_app.web.uploads import remove_abandoned
+def test_old_uploads_are_deleted_with_their_folders(tmp_path):
+    from edge_app.web.folder import remove_old_uploads
 
-    kept = tmp_path / "uploaded"
-    kept.mkdir()
-    (kept / "a.jpg").touch()
-    (tmp_path / "emptied").mkdir()
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
     (tmp_path / "abandoned").touch()
-    (tmp_path / "growing").touch()
-    for name in ("uploaded", "emptied", "abandoned"):
+    for name in ("old/a.jpg", "old", "abandoned"):
         os.utime(tmp_path / name, (0, 0))
-    remove_abandoned(tmp_path, 60)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["growing", "uploaded"]
-    assert (kept / "a.jpg").exists()
-    remove_abandoned(tmp_path / "gone", 60)
+    remove_old_uploads(tmp_path, 60)
+    os.utime(tmp_path / "old", (0, 0))
+    remove_old_uploads(tmp_path, 60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
+    assert (tmp_path / "new" / "a.jpg").exists()
+    remove_old_uploads(tmp_path / "gone", 60)
 
 
 def test_other_interfaces_do_not_answer_unless_asked(page):
@@ -437,7 +439,7 @@ def test_a_spreadsheet_does_not_run_a_pictures_name():
     from edge_app.web.history import Entry
 
     table = to_csv([Entry("=cmd()|x.jpg", shown="Smoking")])
-    assert table.splitlines()[1].startswith("'=cmd()")
+    assert table.splitlines()[1].startswith("\"'=cmd()")
 
 
 def test_the_evidence_is_red_where_it_speaks_for_smoking():

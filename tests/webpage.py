@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-WAIT = 180_000
+WAIT = int(os.environ.get("SMOKING_WAIT_MS", "180000"))
 """Milliseconds until a browser gives up: nothing here is about speed."""
 
 QUIET = (

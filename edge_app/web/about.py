@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_app.classifier import ModelInfo
 from edge_app.web import cards
 from edge_app.web.texts import percent, text
+from edge_app.web.uploads import PIXELS
 
 
 def about(language: str, info: ModelInfo) -> str:
@@ -23,11 +24,14 @@ def about(language: str, info: ModelInfo) -> str:
         return html.escape(text(language, key, **values))
 
     figures = _figures(language, say, info)
+    model = " ".join(f"<span>{sentence}</span>" for sentence in _model(language, say, info))
+    limits = "about_limits_text" if info.decision.label == "Smoking" else "about_limits_other"
     return (
         f'<div class="about">{figures}'
-        f"<section><h2>{say('about_limits')}</h2><p>{say('about_limits_text')}</p>"
+        f"<section><h2>{say('about_limits')}</h2><p>{say(limits)}</p>"
+        f"<p>{say('limits_pixels', **PIXELS)}</p>"
         f"{_failures(say, info.path.parent) if figures else ''}</section>"
-        f"<section><h2>{say('about_model')}</h2><p>{' '.join(_model(language, say, info))}</p>"
+        f"<section><h2>{say('about_model')}</h2><p>{model}</p>"
         f'<p class="took">SHA-256 <code>{info.sha256}</code></p></section>'
         f"<section><h2>{say('about_privacy')}</h2><p>{say('about_privacy_text')}</p></section></div>"
     )
@@ -43,10 +47,11 @@ def _model(language: str, say, info: ModelInfo) -> list[str]:
         runtime=info.runtime,
     )
     decision = info.decision
-    sentences = [
-        f"{runs}.",
-        say("threshold", threshold=percent(language, decision.threshold)),
-    ]
+    threshold = percent(language, decision.threshold)
+    called = say("threshold", threshold=threshold)
+    if decision.label != "Smoking":
+        called = say("threshold_other", threshold=threshold, label=decision.label)
+    sentences = [runs, called]
     if decision.uncertain is not None:
         low, high = (percent(language, score) for score in decision.uncertain)
         sentences.append(say("band", low=low, high=high))
@@ -75,7 +80,8 @@ def _table(language: str, say, info: ModelInfo, evaluation: dict) -> str:
             result["classes"][label] for label in (info.decision.label, info.other_label)
         )
         rows.append(
-            f'<tr><th scope="row">{html.escape(name)}</th><td>{result["pictures"]}</td>'
+            f'<tr><th scope="row" translate="no">{html.escape(name)}</th>'
+            f"<td>{result['pictures']}</td>"
             f"<td>{percent(language, result['accuracy'])}</td>"
             f"<td>{share(wanted['recall'], wanted)}</td>"
             f"<td>{share(1 - other['recall'], other)}</td></tr>"

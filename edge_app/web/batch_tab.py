@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,79 +14,98 @@ from edge_app.web import cards
 from edge_app.web.history import Entry, History, make_entry
 from edge_app.web.pool import Pool
 from edge_app.web.texts import text
-from edge_app.web.uploads import MOST_PICTURES, LimitError, only_uploads, unpack
-from edge_app.web.visitor import language_in, reason
+from edge_app.web.uploads import (
+    MOST_MEGABYTES,
+    MOST_PICTURES,
+    MOST_ZIP_MEGABYTES,
+    LimitError,
+    only_uploads,
+    unpack,
+)
+from edge_app.web.visitor import language_in, note, reason
 
 MOST_BATCH_SECONDS = 120
 """What is not classified by then is left out, so that the next visitor's batch gets its turn."""
 
-_COLUMNS = ("file", "answer", "confidence", "error")
+LIMITS = {
+    "count": MOST_PICTURES,
+    "mb": MOST_MEGABYTES,
+    "zip_mb": MOST_ZIP_MEGABYTES,
+    "minutes": MOST_BATCH_SECONDS // 60,
+}
+
+BATCH = "classify_batch"
+"""Name of the function that takes a batch; `edge_app.web.audience` gives each address one."""
 
 
-def batch_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
-    """Builds the tab inside the current one; gives the event after which the history has grown."""
+def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bool]) -> Any:
+    """Builds the tab inside the current one; gives the event after which the history has grown.
 
-    def classify(
+    Args:
+        is_heard: whether somebody listens for the answers of a session.
+    """
+
+    def classify_batch(
         paths: list[str] | None,
         history: History,
         request: gr.Request,
         progress=gr.Progress(),  # noqa: B008
     ):
         language = language_in(request)
-        if not paths:
-            raise gr.Error(text(language, "batch_none"), print_exception=False)
         entries: list[Entry] = []
+        notes: list[str] = []
         end = time.monotonic() + MOST_BATCH_SECONDS
-        for entry in _entries(pool, paths, language):
+        for entry in _entries(pool, paths or [], language):
+            if not is_heard(request.session_hash):
+                break
             if len(entries) == MOST_PICTURES:
-                gr.Info(text(language, "batch_more", count=MOST_PICTURES))
+                notes.append(text(language, "batch_more", count=MOST_PICTURES))
                 break
             entries.append(entry)
             if not entry.error:
                 history.add(entry)
             progress((len(entries), None), unit=text(language, "pictures"))
             if time.monotonic() > end:
-                gr.Info(text(language, "batch_late", count=len(entries)))
+                notes.append(text(language, "batch_late", count=len(entries)))
                 break
+        if not entries:
+            key = "batch_no_pictures" if paths else "batch_empty"
+            return cards.error_card(language, text(language, key)), "", "", "", history
         return (
-            gr.update(
-                value=[_row(entry, language) for entry in entries],
-                headers=[text(language, column) for column in _COLUMNS],
-                visible=True,
-            ),
+            cards.batch_card(language, entries, notes),
+            cards.results_table(language, entries),
             cards.csv_link(language, entries, "smoking_batch.csv"),
             cards.gallery_by_class(language, entries),
             history,
         )
 
-    gr.HTML(say("html_batch_limits"))
+    gr.HTML(note("batch_limits", **LIMITS))
     files = only_uploads(
         gr.File(
-            label=say("batch_files"),
+            label=text("en", "batch_files"),
             show_label=False,
             file_count="multiple",
             height=190,
             elem_id="batch-input",
         )
     )
-    button = gr.Button(say("batch_run"), variant="primary", elem_id="batch-run")
-    table = gr.Dataframe(
-        headers=list(_COLUMNS),
-        datatype=["str", "str", "number", "str"],
-        label=say("batch_table"),
-        interactive=False,
-        visible=False,
-        max_height=420,
-        wrap=True,
-        buttons=[],
-        elem_id="batch-table",
-    )
+    button = gr.Button(text("en", "batch_run"), variant="primary", elem_id="batch-run")
+    message = gr.HTML(elem_id="batch-message")
+    table = gr.HTML(elem_id="batch-table")
     link = gr.HTML(elem_id="batch-csv")
     pictures = gr.HTML(elem_id="batch-gallery")
+    waiting = cards.empty_card("en", "g_loading").replace("empty", "waiting", 1)
+    button.click(  # the results before are none of these files
+        None,
+        None,
+        [message, table, link, pictures],
+        js=f"() => [`{waiting}`, '', '', '']",
+        api_visibility="private",
+    )
     return button.click(
-        classify,
+        classify_batch,
         [files, history],
-        [table, link, pictures, history],
+        [message, table, link, pictures, history],
         concurrency_limit=1,  # beside it single pictures go on
         api_visibility="private",
         show_progress_on=files,
@@ -111,9 +130,3 @@ def _entry(pool: Pool, name: str, source: str | bytes, language: str) -> Entry:
 
 def _failed(name: str, error: LimitError | PictureError, language: str) -> Entry:
     return Entry(name, error=reason(error, language))
-
-
-def _row(entry: Entry, language: str) -> list[str | float | None]:
-    if entry.error:
-        return [entry.name, "", None, entry.error]
-    return [entry.name, text(language, entry.shown), round(entry.confidence, 4), ""]

@@ -1,35 +1,93 @@
-"""Middleware around Gradio: security headers, limits of uploads, and the visitor's language."""
+"""What stands between the network and Gradio: hosts, routes, body sizes, security headers.
+
+Each class is ASGI middleware. Gradio serves some sixty routes, of which the page uses about
+twenty: everything else is answered with 404.
+"""
 
 from __future__ import annotations
 
-import json
-import shutil
+import ipaddress
+import logging
+import re
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from starlette.datastructures import QueryParams
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_app.web.texts import TEXTS, language_of, text
-from edge_app.web.uploads import MOST_ZIP_MEGABYTES
+from edge_app.web.bodies import BodyError, checked_receive
+from edge_app.web.texts import language_of, text
 
-MOST_UPLOAD_MEGABYTES = 2 * MOST_ZIP_MEGABYTES
-"""Of all files that are sent at once."""
-_FREE_MEGABYTES = 500
-"""Nothing is taken where the disk would have less left."""
+log = logging.getLogger(__name__)
 
+_FRAMES = "frame-ancestors 'self' https://huggingface.co"
 _HEADERS = {
     # Gradio needs inline scripts and eval; everything else comes from this server alone.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
     "'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'self' https://huggingface.co",
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; " + _FRAMES,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+
+_API = "/gradio_api"
+_ROUTES = {
+    "GET": [
+        r"/",
+        r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|login_check|logout)/?",
+        r"/(static|assets|samples)/[\w./@+~-]+",
+        rf"{_API}/(info|startup-events|app_id|heartbeat/\w+|theme\.css|login_check)/?",
+        rf"{_API}/(queue/data|upload_progress|call/classify/\w+)",
+        rf"{_API}/file=.+",
+    ],
+    "POST": [
+        r"/login/?",
+        rf"{_API}/(queue/join|upload|cancel|reset|call/classify)/?",
+        rf"{_API}/stream/\w+(/close)?",
+    ],
+}
+_ALLOWED = {
+    method: re.compile("|".join(f"(?:{route})" for route in routes))
+    for method, routes in _ROUTES.items()
+}
+_ALLOWED["HEAD"] = _ALLOWED["GET"]
+
+
+class OneLine:
+    """Answers 500 to a broken request, and writes one line about it that names no visitor."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            log_failure("a request", error)
+            if not started:
+                await refuse(send, 500, "Something went wrong on the server.")
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Writes one line: kind and place of an error. Its message may hold what a visitor sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    log.warning("%s failed: %s at %s", what, type(error).__name__, place)
 
 
 class SecurityHeaders:
@@ -47,86 +105,108 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-class UploadLimit:
-    """Ends an upload that is larger than the limit, or for which the disk has no room."""
+class KnownHosts:
+    """Refuses requests under a foreign host name, and changes that another site's page asks for.
 
-    def __init__(self, app: ASGIApp, folder: Path):
-        self.app = app
-        self.folder = folder
+    The first is DNS rebinding (a name of the attacker that points to this machine), the second
+    cross-site request forgery.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].rstrip("/").endswith("/upload"):
-            await self.app(scope, receive, send)
-            return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        language = language_of(headers.get(b"accept-language"))
-        too_large = text(language, "error_upload", mb=MOST_UPLOAD_MEGABYTES)
-        most = MOST_UPLOAD_MEGABYTES * 1_000_000
-        if int(headers.get(b"content-length") or 0) > most:
-            await _refuse(send, 413, too_large)
-            return
-        if shutil.disk_usage(self.folder).free < _FREE_MEGABYTES * 1_000_000:
-            await _refuse(send, 507, text(language, "error_disk"))
-            return
-        received = 0
-
-        async def receive_some() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > most:  # one that did not say its length
-                raise _TooLargeError
-            return message
-
-        try:
-            await self.app(scope, receive_some, send)
-        except _TooLargeError:
-            await _refuse(send, 413, too_large)
-
-
-class _TooLargeError(Exception):
-    """Ends the reading of an upload."""
-
-
-class ChosenLanguage:
-    """Makes ``?lang=id`` in the page's address the browser's language for Gradio's own texts.
-
-    Gradio's `gr.I18n` asks the browser alone, before any script of a page of ours can run.
+    Args:
+        hosts: names under which the page is reached beside IP addresses and ``localhost``. None
+            lets every name through, for a page that is open to a network.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] | None):
         self.app = app
+        self.hosts = None if hosts is None else {"localhost", *(host.lower() for host in hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] == "http" and scope["path"] == "/" and scope["method"] == "GET"
-        chosen = QueryParams(scope["query_string"]).get("lang") if is_page else None
-        if chosen not in TEXTS:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        script = (
-            "<head><script>Object.defineProperty(navigator, 'language', "
-            f"{{get: () => {json.dumps(chosen)}}})</script>"
-        ).encode()
-        start: Message = {}
-        page = bytearray()
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_known(urlsplit(f"//{host}").hostname or ""):
+            name = re.sub(r"[^\w.:-]", "", host)[:100]
+            await refuse(send, 421, f"Unknown host {name}: start the page with --allow-host {name}")
+        elif scope["method"] not in ("GET", "HEAD") and not _is_same_site(headers, host):
+            await refuse(send, 403, "This request comes from another site.")
+        else:
+            await self.app(scope, receive, send)
 
-        async def send_page(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                return
-            page.extend(message.get("body", b""))
-            if message.get("more_body"):
-                return
-            body = bytes(page).replace(b"<head>", script, 1)
-            kept = [header for header in start["headers"] if header[0] != b"content-length"]
-            length = (b"content-length", str(len(body)).encode())
-            await send({**start, "headers": [*kept, length]})
-            await send({"type": "http.response.body", "body": body})
-
-        await self.app(scope, receive, send_page)
+    def _is_known(self, name: str) -> bool:
+        if self.hosts is None or name in self.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
+def _is_same_site(headers: Headers, host: str) -> bool:
+    origin = headers.get("origin")
+    if origin is None:  # no browser, or an old one
+        return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    return urlsplit(origin).netloc == host
+
+
+class OnlyWhatThePageNeeds:
+    """Answers 404 to every route that the page does not use, before anything is read."""
+
+    def __init__(self, app: ASGIApp, uploads: Path):
+        self.app = app
+        self.uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self._is_allowed(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await refuse(send, 404, "Not found")
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        if scope["type"] != "http":
+            return False
+        path = route_of(scope)
+        allowed = _ALLOWED.get(scope["method"])
+        if allowed is None or not allowed.fullmatch(path) or ".." in path:
+            return False
+        if b"deep_link" in scope["query_string"]:
+            return False
+        _, is_file, file = path.partition("/file=")
+        return not is_file or Path(unquote(file)).is_relative_to(self.uploads)
+
+
+class Limits:
+    """Reads each body no further than its route needs, and no slower than a phone sends it."""
+
+    def __init__(self, app: ASGIApp, uploads: Path):
+        self.app = app
+        self.uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self.app(scope, receive, send)
+            return
+        language = language_of(Headers(scope=scope).get("accept-language"))
+        try:
+            async with checked_receive(scope, route_of(scope), receive, self.uploads) as checked:
+                await self.app(scope, checked, send)
+        except BodyError as error:
+            await refuse(send, error.status, text(language, error.key, **error.values))
+
+
+def route_of(scope: Scope) -> str:
+    """The path below the root path under which a proxy shows the page."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) or "/" if root and path.startswith(root) else path
+
+
+async def refuse(send: Send, status: int, reason: str) -> None:
+    """Answers with a sentence, and closes the connection, whose body may not have been read."""
     body = reason.encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),

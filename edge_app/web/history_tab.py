@@ -9,13 +9,15 @@ import gradio as gr
 from edge_app.web import cards
 from edge_app.web.history import ALL, History
 from edge_app.web.pool import UNCERTAIN, Pool
+from edge_app.web.texts import text
 from edge_app.web.visitor import language_in
 
 
-def history_tab(pool: Pool, say: gr.I18n, history: gr.State, kept: list[Any]) -> None:
+def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) -> None:
     """Builds the tab inside the current one.
 
     Args:
+        note_html: what is kept, and for how long.
         kept: the events after which the history has grown.
     """
 
@@ -29,18 +31,21 @@ def history_tab(pool: Pool, say: gr.I18n, history: gr.State, kept: list[Any]) ->
         return history, *show(history, shown, request)
 
     info = pool.info
-    gr.HTML(say("html_history_note"))
+    gr.HTML(note_html)
     with gr.Row(elem_id="history-tools"):
         chosen = gr.Radio(
-            [(say("all"), ALL)]
-            + [(say(name), name) for name in (info.decision.label, info.other_label, UNCERTAIN)],
+            [(text("en", "all"), ALL)]
+            + [
+                (text("en", name), name)
+                for name in (info.decision.label, info.other_label, UNCERTAIN)
+            ],
             value=ALL,
-            label=say("history_filter"),
+            label=text("en", "history_filter"),
             show_label=False,
             elem_id="history-filter",
         )
-        button = gr.Button(say("history_clear"), size="sm", elem_id="history-clear", scale=0)
-    gallery = gr.HTML(say("html_nothing"), elem_id="history-gallery")
+        button = gr.Button(text("en", "history_clear"), size="sm", elem_id="history-clear", scale=0)
+    gallery = gr.HTML(cards.gallery("en", []), elem_id="history-gallery")
     link = gr.HTML(elem_id="history-csv")
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     for event in kept:

@@ -15,13 +15,18 @@ from edge_app.decision import Decision
 from edge_app.live.event_detector import EventDetector, Rule
 from edge_app.web import cards
 from edge_app.web.pool import UNCERTAIN, Pool
+from edge_app.web.texts import text
 from edge_app.web.uploads import MOST_MEGABYTES, LimitError
-from edge_app.web.visitor import classify_or_tell, language_in
+from edge_app.web.visitor import classify_or_tell, language_in, note
 
 _MOST_VISITORS = 8
 """Cameras that stream at once; the next ones wait in the queue."""
 _MOST_SECONDS = 300
 """After so long a stream makes room for the next one."""
+
+
+_CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
+"""The model looks at 224 pixels: larger frames would cost the visitor's network alone."""
 
 
 @dataclass
@@ -55,14 +60,14 @@ def frame_bytes(payload: Any) -> bytes | None:
     if not address.startswith("data:image/"):
         return None
     if len(address) > MOST_MEGABYTES * 1_000_000:
-        raise LimitError("error_large")
+        raise LimitError("error_large", mb=MOST_MEGABYTES)
     try:
         return base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error:
         return None
 
 
-def live_tab(pool: Pool, say: gr.I18n, state_seconds: int) -> None:
+def live_tab(pool: Pool, state_seconds: int) -> None:
     """Builds the tab inside the current one."""
 
     def classify(payload: Any, camera: Camera, request: gr.Request):
@@ -79,20 +84,22 @@ def live_tab(pool: Pool, say: gr.I18n, state_seconds: int) -> None:
         return cards.live_card(language, pool, shown, camera.scores), camera
 
     camera = gr.State(Camera(), time_to_live=state_seconds)
-    gr.HTML(say("html_live_note"))
+    gr.HTML(note("live_note") + note("no_camera", "insecure"))
     with gr.Row(elem_id="live-row"):
         with gr.Column(elem_id="camera-side"):
             stream = gr.Image(
-                label=say("live_camera"),
+                label=text("en", "live_camera"),
                 show_label=False,
                 sources=["webcam"],
                 streaming=True,
                 height=360,
+                webcam_options=gr.WebcamOptions(constraints=_CAMERA),
                 elem_id="camera-input",
             )
             stream.preprocess = lambda payload: payload  # the frame stays the text that it came as
         with gr.Column(elem_id="state-side"):
-            state = gr.HTML(say("html_live_empty"), elem_id="live-state")
+            state = gr.HTML(cards.empty_card("en", "live_empty"), elem_id="live-state")
+            gr.HTML("<p></p>", elem_id="live-announce")
     stream.stream(
         classify,
         [stream, camera],

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import html
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from edge_app.classifier import Classifier, ModelInfo
+from edge_app.classifier import Classifier
 from edge_app.web import cards
 from edge_app.web.about import about
-from edge_app.web.batch_tab import MOST_BATCH_SECONDS, batch_tab
+from edge_app.web.batch_tab import batch_tab
 from edge_app.web.history import MOST_ENTRIES, History
 from edge_app.web.history_tab import history_tab
 from edge_app.web.live_tab import live_tab
 from edge_app.web.picture_tab import picture_tab
 from edge_app.web.pool import Pool
-from edge_app.web.texts import TEXTS, text
-from edge_app.web.uploads import (
-    MOST_MEGABYTES,
-    MOST_MEGAPIXELS,
-    MOST_PICTURES,
-    MOST_ZIP_MEGABYTES,
-    only_uploads,
-)
-from edge_app.web.visitor import classify_or_tell, language_in
+from edge_app.web.texts import GRADIO, LANGUAGES, TEXTS, text
+from edge_app.web.uploads import only_uploads
+from edge_app.web.visitor import classify_or_tell, language_in, note
 
 CACHE_SECONDS = 300
 """Uploaded files are deleted from the server's disk when they are older than this."""
@@ -35,92 +31,74 @@ STATE_SECONDS = 3600
 
 FOLDER = Path(__file__).parent
 
-_VALUES = {
-    "batch_limits": {
-        "count": MOST_PICTURES,
-        "mb": MOST_MEGABYTES,
-        "mp": MOST_MEGAPIXELS,
-        "zip_mb": MOST_ZIP_MEGABYTES,
-        "minutes": MOST_BATCH_SECONDS // 60,
-    },
-    "history_note": {"count": MOST_ENTRIES, "minutes": 2 * CACHE_SECONDS // 60},
-}
+_SCRIPTS = ("language.js", "result.js", "page.js")
 
 
-def build_page(classifier: Classifier) -> tuple[gr.Blocks, gr.I18n]:
-    """Builds the page around a classifier.
+def build_page(
+    classifier: Classifier, is_heard: Callable[[str | None], bool] = lambda session: True
+) -> gr.Blocks:
+    """Builds the page around a classifier, in English: ``language.js`` translates it.
 
     Its API: ``/classify``, a picture in, a JSON object out; it keeps nothing.
 
-    Returns:
-        The page and its translations, both of which `gradio.Blocks.launch` needs.
+    Args:
+        classifier: what to use.
+        is_heard: whether somebody listens for the answers of a session.
     """
     pool = Pool(classifier)
-    say = gr.I18n(**{language: _fixed(language, pool.info) for language in TEXTS})
+    title = "Smoking gesture detector" if pool.is_smoking else pool.info.metadata.name
     with gr.Blocks(
-        title="Smoking gesture detector",
+        title=title,
         analytics_enabled=False,
         fill_width=True,  # style.css says how wide
-        delete_cache=(CACHE_SECONDS, CACHE_SECONDS),
     ) as page:
         _api(pool)  # first, as Gradio gives names to private events too
         history = gr.State(History(), time_to_live=STATE_SECONDS)
-        gr.HTML(say("html_header"), elem_id="header")
+        gr.HTML(_header(pool), elem_id="header")
         with gr.Tabs(elem_id="tabs"):
-            with gr.Tab(say("tab_picture"), id="picture"):
-                kept = [picture_tab(pool, say, history)]
-            with gr.Tab(say("tab_live"), id="live"):
-                live_tab(pool, say, STATE_SECONDS)
-            with gr.Tab(say("tab_batch"), id="batch"):
-                kept += [batch_tab(pool, say, history)]
-            with gr.Tab(say("tab_history"), id="history"):
-                history_tab(pool, say, history, kept)
-            with gr.Tab(say("tab_about"), id="about"):
-                gr.HTML(say("html_about"))
-        script = (FOLDER / "page.js").read_text(encoding="utf-8")
-        page.load(None, None, None, js=script, api_visibility="private")
-    return page, say
+            with gr.Tab(text("en", "tab_picture"), id="picture", elem_id="tab-picture"):
+                kept = [picture_tab(pool, history)]
+            with gr.Tab(text("en", "tab_live"), id="live", elem_id="tab-live"):
+                live_tab(pool, STATE_SECONDS)
+            with gr.Tab(text("en", "tab_batch"), id="batch", elem_id="tab-batch"):
+                kept += [batch_tab(pool, history, is_heard)]
+            with gr.Tab(text("en", "tab_history"), id="history", elem_id="tab-history"):
+                kept_for = {"count": MOST_ENTRIES, "minutes": 2 * CACHE_SECONDS // 60}
+                history_tab(pool, note("history_note", **kept_for), history, kept)
+            with gr.Tab(text("en", "tab_about"), id="about", elem_id="tab-about"):
+                gr.HTML(about("en", pool.info))
+    return page
 
 
-def _fixed(language: str, info: ModelInfo) -> dict[str, str]:
-    """The texts that are the same for every visitor, for Gradio to choose from in the browser."""
-    texts = {
-        key: sentence.format(**_VALUES.get(key, {}))
-        for key, sentence in TEXTS[language].items()
-        if key in _VALUES or "{" not in sentence
-    }
-    notes = {
-        f"html_{key}": f'<p class="note">{html.escape(texts[key])}</p>'
-        for key in ("picture_note", "examples", "live_note", "batch_limits", "history_note")
-    }
-    return {
-        **texts,
-        **notes,
-        "html_header": _header(language, info),
-        "html_empty": cards.empty_card(language, "empty"),
-        "html_live_empty": cards.empty_card(language, "live_empty"),
-        "html_nothing": cards.gallery(language, []),
-        "html_about": about(language, info),
-    }
+def head() -> str:
+    """The scripts of the page, with the sentences that they translate."""
+    known = {"texts": TEXTS, "gradio": GRADIO, "languages": LANGUAGES}
+    quoted = json.dumps(json.dumps(known, ensure_ascii=False), ensure_ascii=False)
+    scripts = [(FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    scripts[0] = scripts[0].replace('"__TEXTS__"', quoted.replace("</", "<\\/"))
+    return "".join(f"<script>{script}</script>" for script in scripts)
 
 
-def _header(language: str, info: ModelInfo) -> str:
+def _header(pool: Pool) -> str:
     mark = (FOLDER / "mark.svg").read_text(encoding="utf-8")
-    links = "".join(
-        f'<a href="?lang={code}" hreflang="{code}" lang="{code}"'
-        f"{' aria-current=true' if code == language else ''}>{TEXTS[code]['language']}</a>"
-        for code in TEXTS
+    buttons = "".join(
+        f'<button type="button" lang="{code}" translate="no" '
+        f'aria-pressed="{"true" if code == "en" else "false"}">'
+        f'<span class="long">{name}</span><span class="short">{code.upper()}</span></button>'
+        for code, name in LANGUAGES.items()
     )
-    size = text(language, "fact_size", megabytes=cards.megabytes(language, info))
+    size = text("en", "fact_size", megabytes=cards.megabytes("en", pool.info))
     facts = "".join(
         f"<li>{html.escape(fact)}</li>"
-        for fact in (size, text(language, "fact_here"), text(language, "fact_kept"))
+        for fact in (size, text("en", "fact_here"), text("en", "fact_kept"))
     )
+    brand = text("en", "brand") if pool.is_smoking else pool.info.metadata.name
+    title = "title" if pool.is_smoking else "title_other"
     return (
-        f'<div class="top"><p class="brand">{mark}{text(language, "brand")}</p>'
-        f'<nav aria-label="{text(language, "languages")}">{links}</nav></div>'
-        f"<h1>{text(language, 'title')}</h1>"
-        f'<p class="lead">{text(language, "lead")}</p><ul class="facts">{facts}</ul>'
+        f'<div class="top"><p class="brand">{mark}<span>{html.escape(brand)}</span></p>'
+        f'<nav aria-label="{text("en", "languages")}">{buttons}</nav></div>'
+        f"<h1>{text('en', title)}</h1>"
+        f'<p class="lead">{text("en", "lead")}</p><ul class="facts">{facts}</ul>'
     )
 
 

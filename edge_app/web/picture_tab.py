@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from edge_app.imaging import find_pictures
+from edge_app.imaging import PictureError, find_pictures
 from edge_app.web import cards
 from edge_app.web.history import History, make_entry
 from edge_app.web.pool import Pool
-from edge_app.web.uploads import only_uploads
-from edge_app.web.visitor import classify_or_tell, language_in
+from edge_app.web.texts import text
+from edge_app.web.uploads import LimitError, only_uploads
+from edge_app.web.visitor import language_in, note, reason
 
-_SAMPLES = Path(__file__).parent.parent.parent / "samples"
+SAMPLES = Path(__file__).parent.parent.parent / "samples"
+"""Pictures to try; their names in the texts are ``sample_`` and the file's stem."""
 
 
-def picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
+def picture_tab(pool: Pool, history: gr.State) -> Any:
     """Builds the tab inside the current one; gives the event after which the history has grown."""
 
     def classify(path: str | None, history: History, request: gr.Request):
         language = language_in(request)
         if path is None:  # the picture was taken away
             return cards.empty_card(language, "empty"), history
-        answer = classify_or_tell(pool, path, language)
+        try:
+            answer = pool.classify(path)
+        except (LimitError, PictureError) as error:
+            return cards.error_card(language, reason(error, language)), history
         history.add(make_entry(Path(path).name, answer))
         return cards.result_card(language, pool, answer), history
 
@@ -32,7 +38,7 @@ def picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
         with gr.Column(elem_id="picture-side"):
             picture = only_uploads(
                 gr.Image(
-                    label=say("picture"),
+                    label=text("en", "picture"),
                     show_label=False,
                     sources=["upload", "webcam", "clipboard"],
                     height=360,
@@ -41,25 +47,16 @@ def picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
                     elem_id="picture-input",
                 )
             )
-            gr.HTML(say("html_picture_note"))
+            gr.HTML(note("picture_note") + note("no_camera", "insecure"))
         with gr.Column(elem_id="answer-side"):
-            result = gr.HTML(say("html_empty"), elem_id="result")
-            if pool.info.evidence:
-                strength = gr.Slider(
-                    0, 100, 55, step=5, label=say("strength"), buttons=[], elem_id="strength"
-                )
-                strength.input(
-                    None,
-                    strength,
-                    js="v => document.documentElement.style.setProperty('--evidence', v / 100)",
-                    api_visibility="private",
-                )
+            result = gr.HTML(cards.empty_card("en", "empty"), elem_id="result")
+            _sliders(pool)
         with gr.Column(elem_id="example-side"):
-            examples = _examples(say)
-    for button, path in examples:
-        button.click(
-            lambda path=path: path, None, picture, api_visibility="private", show_progress="hidden"
-        )
+            gr.HTML(_examples())
+    waiting = cards.empty_card("en", "empty").replace("empty", "waiting", 1)
+    picture.change(  # the answer before is no answer to this picture
+        None, None, result, js=f"() => `{waiting}`", api_visibility="private"
+    )
     return picture.change(  # by upload, camera, clipboard or example
         classify,
         [picture, history],
@@ -71,14 +68,42 @@ def picture_tab(pool: Pool, say: gr.I18n, history: gr.State) -> Any:
     )
 
 
-def _examples(say: gr.I18n) -> list[tuple[gr.Button, str]]:
-    """Buttons with a picture and a name each: those of `gradio.Examples` have no name to be read
-    aloud, and using them replaces the component that only takes uploads."""
-    if not _SAMPLES.is_dir():
-        return []
-    gr.HTML(say("html_examples"))
-    with gr.Row(elem_id="examples"):
-        return [
-            (gr.Button(path.stem.replace("_", " "), icon=str(path), min_width=80), str(path))
-            for path in find_pictures(_SAMPLES)
-        ]
+def _sliders(pool: Pool) -> None:
+    decision = pool.info.decision
+    key = "threshold_label" if pool.is_smoking else "threshold_label_other"
+    gr.Slider(
+        0,
+        100,
+        round(100 * decision.threshold, 1),
+        step=0.1,
+        label=text("en", key),
+        buttons=[],
+        interactive=True,  # result.js does the rest
+        elem_id="threshold",
+    )
+    if not pool.info.evidence:
+        return
+    strength = gr.Slider(
+        0, 100, 55, step=5, label=text("en", "strength"), buttons=[], elem_id="strength"
+    )
+    strength.input(
+        None,
+        strength,
+        js="v => document.documentElement.style.setProperty('--evidence', v / 100)",
+        api_visibility="private",
+    )
+
+
+def _examples() -> str:
+    """Buttons that upload a sample as if the visitor had chosen the file; see ``page.js``."""
+    if not SAMPLES.is_dir():
+        return ""
+    pictures = list(find_pictures(SAMPLES))
+    buttons = "".join(
+        f'<button type="button" data-file="samples/{html.escape(path.name)}">'
+        f'<img src="samples/{html.escape(path.name)}" alt="" loading="lazy">'
+        f"<span>{html.escape(text('en', f'sample_{path.stem}'))}</span></button>"
+        for path in pictures
+    )
+    missing = "" if any("smoking" in path.stem for path in pictures) else "examples_none_smoking"
+    return f'{note("examples")}<div id="examples">{buttons}</div>{note(missing) if missing else ""}'

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from edge_app.classifier import Classifier, Prediction
-from edge_app.imaging import read_pixels, read_thumbnail
+from edge_app.imaging import read_thumbnail
 from edge_app.parallel import count_cores
+from edge_app.web.memory import give_back
 from edge_app.web.uploads import check_picture
 
 UNCERTAIN = "Uncertain"
@@ -34,6 +32,8 @@ class Answer:
         kind: ``found``, ``clear`` or ``unsure``, whatever the model calls its labels.
         elapsed_ms: from the file to the prediction, in milliseconds.
         preview: the picture, upright, at most `PREVIEW` pixels long; None where not asked for.
+        size: width and height of the upright picture in pixels, which ``prediction.region`` is
+            part of.
     """
 
     prediction: Prediction
@@ -41,6 +41,7 @@ class Answer:
     kind: str
     elapsed_ms: float
     preview: Image.Image | None = None
+    size: tuple[int, int] = (1, 1)
 
 
 class Pool:
@@ -60,12 +61,15 @@ class Pool:
         self._free: queue.LifoQueue[Classifier] = queue.LifoQueue()
         self._free.put(classifier)
         for _ in range(self.size - 1):
-            self._free.put(
-                Classifier(classifier.info.path, threshold=classifier.info.decision.threshold)
-            )
+            self._free.put(self._another())
         # Pictures that take hundreds of MB, one at a time; always in the same thread, as the C
-        # library keeps what a thread has freed for that thread.
+        # library keeps what a thread has freed for that thread. They have an interpreter of their
+        # own, so that small pictures do not wait while a large one is decoded.
         self._large = ThreadPoolExecutor(1, "large-pictures")
+        self._large_classifier = self._another()
+
+    def _another(self) -> Classifier:
+        return Classifier(self.info.path, threshold=self.info.decision.threshold)
 
     def classify(self, source: str | bytes, preview: bool = True) -> Answer:
         """Classifies an uploaded file.
@@ -78,13 +82,30 @@ class Pool:
             edge_app.web.uploads.LimitError: the file is beyond the limits.
             edge_app.imaging.PictureError: it cannot be read.
         """
+        checked = check_picture(source)
+        if checked.is_large:
+            return self._large.submit(self._answer_large, source, preview, checked.size).result()
+        classifier = self._free.get()
+        try:
+            return self._answer(classifier, source, preview, checked.size)
+        finally:
+            self._free.put(classifier)
+
+    def _answer_large(self, source: str | bytes, preview: bool, size: tuple[int, int]) -> Answer:
+        try:
+            return self._answer(self._large_classifier, source, preview, size)
+        finally:
+            give_back()
+
+    def _answer(
+        self, classifier: Classifier, source: str | bytes, preview: bool, size: tuple[int, int]
+    ) -> Answer:
         start = time.perf_counter()
-        run = self._run_large if check_picture(source) else _run
-        prediction = self._classify_pixels(run(read_pixels, source, self.info.size))
+        prediction = classifier.classify(source)
         elapsed_ms = (time.perf_counter() - start) * 1000
-        picture = run(read_thumbnail, source, PREVIEW) if preview else None
+        picture = read_thumbnail(source, PREVIEW) if preview else None
         shown = UNCERTAIN if prediction.uncertain else prediction.label
-        return Answer(prediction, shown, self.kind(shown), elapsed_ms, picture)
+        return Answer(prediction, shown, self.kind(shown), elapsed_ms, picture, size)
 
     def kind(self, shown: str) -> str:
         """``found``, ``clear`` or ``unsure`` for what people are given."""
@@ -92,16 +113,7 @@ class Pool:
             return "unsure"
         return "found" if shown == self.info.decision.label else "clear"
 
-    def _run_large(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._large.submit(function, *arguments).result()
-
-    def _classify_pixels(self, pixels: np.ndarray) -> Prediction:
-        classifier = self._free.get()
-        try:
-            return classifier.classify_pixels(pixels)
-        finally:
-            self._free.put(classifier)
-
-
-def _run(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*arguments)
+    @property
+    def is_smoking(self) -> bool:
+        """Whether the model looks for smoking, which the page's sentences are written for."""
+        return self.info.decision.label == "Smoking"

@@ -1,77 +1,235 @@
-"""Serves the page: limits, headers and looks."""
+"""Serves the page: Gradio behind the guards, in a web server of its own."""
 
 from __future__ import annotations
 
-import threading
-import time
-from pathlib import Path
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType, SimpleNamespace
+from typing import Any
 
+import fastapi
 import gradio as gr
-from starlette.middleware import Middleware
+import gradio.queueing
+import gradio.route_utils
+import uvicorn
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_app.classifier import Classifier
-from edge_app.web.guard import ChosenLanguage, SecurityHeaders, UploadLimit
-from edge_app.web.page import CACHE_SECONDS, FOLDER, build_page
+from edge_app.web import guard
+from edge_app.web.audience import Audience, Shares
+from edge_app.web.batch_tab import BATCH
+from edge_app.web.folder import UPLOADS, remove_old_uploads, remove_uploads
+from edge_app.web.login import Login
+from edge_app.web.memory import keep_memory_low
+from edge_app.web.page import CACHE_SECONDS, FOLDER, build_page, head
+from edge_app.web.picture_tab import SAMPLES
 from edge_app.web.theme import make_theme
-from edge_app.web.uploads import MOST_ZIP_MEGABYTES, remove_abandoned
+from edge_app.web.uploads import MOST_ZIP_MEGABYTES
 
 MOST_WAITING = 200
 """Visitors in the queue; beyond it they are told to come again later."""
+MOST_CONNECTIONS = 800
+"""Connections at the same time; beyond it the answer is 503."""
+HEADER_SECONDS = 15
+"""Until the headers of a request have arrived."""
 _MOST_SESSIONS = 1000
-"""With at most 1 MB of history each."""
+_GOODBYE_SECONDS = 2
+"""For answers that are under way when the server stops."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where the page is reached.
+
+    Attributes:
+        host, port: the interface and port to listen on.
+        root_path: the path under which a proxy shows the page, such as ``/smoking``; empty for
+            the root.
+        hosts: further host names, such as that of the proxy. Names are checked where the page
+            listens on this machine alone, or where any are given.
+        proxies: addresses of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are
+            believed; ``*`` for all.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    root_path: str = ""
+    hosts: Sequence[str] = ()
+    proxies: Sequence[str] = ("127.0.0.1",)
+
+    @property
+    def known_hosts(self) -> Sequence[str] | None:
+        is_local = self.host in ("127.0.0.1", "localhost", "::1")
+        return self.hosts if is_local or self.hosts else None
 
 
 def serve(
     classifier: Classifier,
-    host: str = "127.0.0.1",
-    port: int = 7860,
+    reach: Reach | None = None,
     auth: tuple[str, str] | None = None,
+    ready: Callable[[str], None] = print,
 ) -> None:
-    """Serves the page until Ctrl-C.
+    """Serves the page until Ctrl-C or SIGTERM; then removes what visitors have uploaded.
 
     Args:
         classifier: what to use.
-        host: the interface to listen on.
-        port: the port to listen on.
+        reach: where; None for port 7860 of this machine alone.
         auth: user and password that every visitor has to give; None for an open page.
+        ready: called with a sentence as soon as the page can be opened.
 
     Raises:
         OSError: the port is taken.
     """
-    page, translations = build_page(classifier)
+    reach = reach or Reach()
+    keep_memory_low()
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        listening = _listen(reach)
+        app, audience = make_app(classifier, reach, auth)
+        config = uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_GOODBYE_SECONDS,
+            forwarded_allow_ips=list(reach.proxies),
+        )
+        logging.getLogger("uvicorn.error").addFilter(_one_line)
+        server = Server(config, audience, ready, f"http://{_in_url(reach.host)}:{reach.port}")
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+    finally:
+        remove_uploads()
+
+
+def make_app(
+    classifier: Classifier, reach: Reach, auth: tuple[str, str] | None
+) -> tuple[ASGIApp, Audience]:
+    """Builds the page with everything that stands before it, from the outside to the inside."""
+    audience = Audience(BATCH)
+    page = build_page(classifier, audience.is_heard)
     page.queue(max_size=MOST_WAITING)
-    uploads = Path(gr.utils.get_upload_folder())
-    threading.Thread(target=_sweep, args=(uploads,), daemon=True).start()
-    middleware = [
-        Middleware(SecurityHeaders),
-        Middleware(UploadLimit, folder=uploads),
-        Middleware(ChosenLanguage),
-    ]
-    page.launch(
-        prevent_thread_lock=True,
-        server_name=host,
-        server_port=port,
-        auth=auth,
-        share=False,
+    page.state_session_capacity = _MOST_SESSIONS
+    inner = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    inner.mount("/samples", StaticFiles(directory=SAMPLES, check_dir=False))
+    gr.mount_gradio_app(
+        inner,
+        page,
+        "/",
+        root_path=reach.root_path or None,
+        footer_links=["api"],
+        run_history=False,
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        quiet=True,
-        footer_links=["api"],
-        favicon_path=FOLDER / "mark.svg",
+        favicon_path=str(FOLDER / "mark.svg"),
         max_file_size=MOST_ZIP_MEGABYTES * 1_000_000,
-        state_session_capacity=_MOST_SESSIONS,
-        app_kwargs={"middleware": middleware},
-        i18n=translations,
         theme=make_theme(),
         css=(FOLDER / "style.css").read_text(encoding="utf-8"),
+        head=head(),
     )
-    print(f"Serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
-    page.block_thread()
+    for module in (gradio.queueing, gradio.route_utils):
+        module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
+    page.is_running = True  # without it Gradio does not check where files lie
+    audience.queue = page._queue
+    app: ASGIApp = Shares(inner, audience)
+    app = guard.Limits(app, UPLOADS)
+    if auth is not None:
+        app = Login(app, *auth, UPLOADS)
+    app = guard.OnlyWhatThePageNeeds(app, UPLOADS)
+    app = guard.KnownHosts(app, reach.known_hosts)
+    app = guard.SecurityHeaders(app)
+    return guard.OneLine(app), audience
 
 
-def _sweep(uploads: Path) -> None:
+class PatientProtocol(H11Protocol):
+    """Uvicorn's protocol, which closes connections whose request does not arrive in time."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._answered = self.cycle
+            self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    _answered: Any = None
+
+    def _give_up(self) -> None:
+        if self.cycle is self._answered and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, which tells when it is ready and cleans up while it runs."""
+
+    def __init__(
+        self, config: uvicorn.Config, audience: Audience, ready: Callable[[str], None], url: str
+    ):
+        super().__init__(config)
+        self._audience = audience
+        self._ready = ready
+        self._url = url
+
+    async def main_loop(self) -> None:
+        self._ready(f"Serving on {self._url} (Ctrl-C stops)")
+        async with _background(self._audience.keep_dropping(), _sweep()):
+            await super().main_loop()
+
+
+@contextlib.asynccontextmanager
+async def _background(*works: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _sweep() -> None:
     while True:
-        time.sleep(CACHE_SECONDS)
-        remove_abandoned(uploads, CACHE_SECONDS)
+        await asyncio.sleep(CACHE_SECONDS / 5)
+        await asyncio.to_thread(remove_old_uploads, UPLOADS, CACHE_SECONDS)
+
+
+def _listen(reach: Reach) -> socket.socket:
+    family = socket.AF_INET6 if ":" in reach.host else socket.AF_INET
+    return socket.create_server((reach.host, reach.port), family=family, backlog=2048)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ends the program the ordinary way, so that everything is cleaned up."""
+    remove_uploads()
+    sys.exit(0)
+
+
+def _log_current(*arguments: Any, **options: Any) -> None:
+    """In place of Gradio's tracebacks, which hold what visitors sent."""
+    error = sys.exc_info()[1]
+    if error is not None:
+        guard.log_failure("a job", error)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return "Invalid HTTP request" not in record.getMessage()

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import time
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import gradio as gr
-from PIL import Image
+from PIL import ExifTags, Image
 
 from edge_app.imaging import EXTENSIONS, PictureError, open_picture
+from edge_app.web.texts import text
 
 MOST_MEGABYTES = 25
 """Of one picture."""
 MOST_MEGAPIXELS = 64
 """Of one JPEG, which is decoded at a reduced scale."""
-MOST_MEGAPIXELS_IN_FULL = 32
-"""Of one picture in any other format, which takes up to 25 bytes a pixel while it is decoded."""
-LARGE_MEGAPIXELS = 12
-"""Beyond it, pictures that are decoded in full wait for each other."""
+MOST_MEGAPIXELS_PROGRESSIVE = 40
+"""Of one progressive JPEG: libjpeg holds all its coefficients, six bytes a pixel."""
+MOST_MEGAPIXELS_IN_FULL = 24
+"""Of one picture in any other format, which takes some ten bytes a pixel while it is decoded."""
+MOST_MEGAPIXELS_ALPHA = 16
+"""Of a WebP and of a picture with transparency, which take some sixteen."""
+PIXELS = {
+    "jpeg": MOST_MEGAPIXELS,
+    "progressive": MOST_MEGAPIXELS_PROGRESSIVE,
+    "full": MOST_MEGAPIXELS_IN_FULL,
+    "alpha": MOST_MEGAPIXELS_ALPHA,
+}
+"""All of them, for the sentence that states them."""
+LARGE_MEGAPIXELS = 6
+"""Beyond it, pictures that are not decoded at a reduced scale wait for each other."""
 MOST_PICTURES = 200
 """In one batch."""
 MOST_ZIP_MEGABYTES = 100
@@ -43,11 +54,12 @@ _MOST_NAME = 200
 
 
 class LimitError(ValueError):
-    """A file beyond a limit; ``key`` is the message in `edge_app.web.texts`."""
+    """A file beyond a limit; ``key`` and ``values`` are the message in `edge_app.web.texts`."""
 
-    def __init__(self, key: str):
+    def __init__(self, key: str, **values: object):
         super().__init__(key)
         self.key = key
+        self.values = values
 
 
 def only_uploads(component: gr.components.Component) -> gr.components.Component:
@@ -58,54 +70,46 @@ def only_uploads(component: gr.components.Component) -> gr.components.Component:
     """
     uploads = Path(gr.utils.get_upload_folder()).resolve()
 
+    def refuse_others(path: str) -> str:
+        if "://" in path or not Path(path).resolve().is_relative_to(uploads):
+            raise gr.Error(text("en", "error_uploads"), print_exception=False)
+        return path
+
     def path_of(payload: Any) -> Any:
         if payload is None:
             return None
         if isinstance(payload, gr.data_classes.ListFiles):
-            return [path_of(file) for file in payload.root]
-        path = Path(payload.path or "").resolve()
-        if not path.is_relative_to(uploads):
-            raise gr.Error("Only uploaded pictures are read.", print_exception=False)
-        return str(path)
+            return list(dict.fromkeys(path_of(file) for file in payload.root))[:MOST_PICTURES]
+        return refuse_others(payload.path or "")
 
     to_cache = component.async_move_resource_to_block_cache
 
-    async def without_network(path: str | None) -> str | None:
-        if path and "://" in path:
-            raise gr.Error("Only uploaded pictures are read.", print_exception=False)
-        return await to_cache(path)
+    async def only_from_uploads(path: str | None) -> str | None:
+        return await to_cache(path and refuse_others(path))
 
     component.preprocess = path_of
-    component.async_move_resource_to_block_cache = without_network
+    component.async_move_resource_to_block_cache = only_from_uploads
     return component
 
 
-def remove_abandoned(folder: Path, seconds: float) -> None:
-    """Deletes what uploads that were broken off have left, which Gradio does not know of.
+@dataclass(frozen=True)
+class Checked:
+    """What the header of a picture says.
 
-    Args:
-        folder: the folder of uploads; it may be gone, as where old files of ``/tmp`` are deleted.
-        seconds: files that have not grown for so long are abandoned.
+    Attributes:
+        size: width and height in pixels, upright.
+        is_large: whether decoding it takes more than some tens of megabytes.
     """
-    before = time.time() - seconds
-    for path in folder.glob("*"):  # of a folder that is gone: nothing
-        with contextlib.suppress(OSError):  # it grows again, or somebody else was faster
-            if path.stat().st_mtime > before:
-                continue
-            if path.is_dir():
-                path.rmdir()  # of an upload whose file was deleted; one with a file stays
-            else:
-                path.unlink()
+
+    size: tuple[int, int]
+    is_large: bool
 
 
-def check_picture(source: str | bytes) -> bool:
+def check_picture(source: str | bytes) -> Checked:
     """Looks at a picture's header alone.
 
     Args:
         source: a path, or the bytes of a picture file.
-
-    Returns:
-        Whether decoding it takes hundreds of megabytes.
 
     Raises:
         LimitError: it is larger than the limits.
@@ -116,28 +120,38 @@ def check_picture(source: str | bytes) -> bool:
     except FileNotFoundError:  # it waited for longer than uploads are kept
         raise LimitError("error_gone") from None
     if size > MOST_MEGABYTES * 1_000_000:
-        raise LimitError("error_large")
+        raise LimitError("error_large", mb=MOST_MEGABYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with _file_of(source) as file, open_picture(file) as image:
-                megapixels = image.width * image.height / 1e6
+                width, height = image.size
                 is_jpeg = image.format in ("JPEG", "MPO")  # a camera's JPEG with a second picture
+                is_progressive = bool(image.info.get("progressive"))
+                has_alpha = image.format == "WEBP" or image.has_transparency_data
+                on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except PictureError:
         raise
     except Image.DecompressionBombError:
-        raise LimitError("error_pixels") from None
+        raise LimitError("error_pixels", mp=MOST_MEGAPIXELS, jpeg=MOST_MEGAPIXELS) from None
     except Exception:  # decoders report damage with any kind of exception
         raise PictureError("is no picture in a known format") from None
     if is_jpeg:
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
         if content.count(_START_OF_SCAN) > _MOST_SCANS:
             raise LimitError("error_scans")
-    if megapixels > MOST_MEGAPIXELS:
-        raise LimitError("error_pixels")
-    if not is_jpeg and megapixels > MOST_MEGAPIXELS_IN_FULL:
-        raise LimitError("error_pixels_full")
-    return not is_jpeg and megapixels > LARGE_MEGAPIXELS
+    megapixels = width * height / 1e6
+    is_small_in_memory = is_jpeg and not is_progressive
+    if is_jpeg:
+        most = MOST_MEGAPIXELS_PROGRESSIVE if is_progressive else MOST_MEGAPIXELS
+    else:
+        most = MOST_MEGAPIXELS_ALPHA if has_alpha else MOST_MEGAPIXELS_IN_FULL
+    if megapixels > most:
+        raise LimitError("error_pixels", mp=most, jpeg=MOST_MEGAPIXELS)
+    return Checked(
+        (height, width) if on_its_side else (width, height),
+        not is_small_in_memory and megapixels > LARGE_MEGAPIXELS,
+    )
 
 
 def _file_of(source: str | bytes) -> BinaryIO:

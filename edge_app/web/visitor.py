@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import html
+
 import gradio as gr
 
 from edge_app.imaging import PictureError
 from edge_app.web.pool import Answer, Pool
 from edge_app.web.texts import TEXTS, language_of, text
-from edge_app.web.uploads import (
-    MOST_MEGABYTES,
-    MOST_MEGAPIXELS,
-    MOST_MEGAPIXELS_IN_FULL,
-    LimitError,
-)
+from edge_app.web.uploads import LimitError
 
 
 def language_in(request: gr.Request) -> str:
@@ -38,12 +35,11 @@ def classify_or_tell(
 def reason(error: LimitError | PictureError, language: str) -> str:
     """Why a file was not classified, in a sentence for the visitor."""
     if isinstance(error, LimitError):
-        return text(
-            language,
-            error.key,
-            mb=MOST_MEGABYTES,
-            mp=MOST_MEGAPIXELS,
-            mp_full=MOST_MEGAPIXELS_IN_FULL,
-        )
+        return text(language, error.key, **error.values)
     what = str(error).partition(" (")[0]  # a decoder's own words help nobody here
     return text(language, "error_picture", reason=text(language, what))
+
+
+def note(key: str, kind: str = "", **values: object) -> str:
+    """A sentence in a paragraph of its own, in English: ``language.js`` translates it."""
+    return f'<p class="{f"note {kind}".strip()}">{html.escape(text("en", key, **values))}</p>'

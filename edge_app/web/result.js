@@ -1,0 +1,80 @@
+// The answer for a picture in the browser: the visitor's own threshold, and saving it as an image.
+(() => {
+  const within = (selector) => document.querySelector(selector);
+  const slider = () => within("#threshold input[type=range]");
+  let first;
+
+  // The same rule as edge_app.decision.Decision.with_threshold: a band without the threshold in it
+  // says nothing.
+  function kindOf({ score, low, high, threshold }) {
+    const banded = low !== "" && +low <= threshold && threshold <= +high;
+    if (banded && +low <= +score && +score < +high) return "unsure";
+    return +score >= threshold ? "found" : "clear";
+  }
+
+  function update() {
+    const card = within("#result section[data-score]");
+    first ??= slider()?.value;
+    if (!card || !slider()) return;
+    const own = slider().value !== first;
+    const threshold = own ? slider().value / 100 : +card.dataset.threshold;
+    const kind = own ? kindOf({ ...card.dataset, threshold }) : card.dataset.kind;
+    if (!card.classList.contains(kind)) {
+      card.classList.remove("found", "clear", "unsure");
+      card.classList.add(kind);
+      for (const verdict of card.querySelectorAll(".verdict")) verdict.hidden = !verdict.matches(`.${kind}`);
+    }
+    card.style.setProperty("--threshold", threshold);
+  }
+  document.addEventListener("input", (event) => event.target.closest?.("#threshold") && update());
+
+  function draw(card, withCard) {
+    const [picture, map] = card.querySelectorAll(".evidence img");
+    const { naturalWidth: width, naturalHeight: height } = picture;
+    const margin = withCard ? 24 : 0;
+    const room = withCard ? 150 : 0;
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(width, withCard ? 420 : 0) + 2 * margin;
+    canvas.height = height + 2 * margin + room;
+    const context = canvas.getContext("2d");
+    const style = getComputedStyle(card);
+    context.fillStyle = style.getPropertyValue("--card");
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(picture, margin, margin, width, height);
+    if (map) {
+      context.globalAlpha = getComputedStyle(map).opacity;
+      context.drawImage(map, margin, margin, width, height);
+      context.globalAlpha = 1;
+    }
+    const region = card.querySelector(".region");
+    if (region) {
+      const [left, top, right, bottom] = region.dataset.share.split(" ").map(Number);
+      context.lineWidth = 3;
+      context.strokeStyle = "#ffffff";
+      context.strokeRect(margin + left * width, margin + top * height, (right - left) * width, (bottom - top) * height);
+    }
+    if (withCard) {
+      const line = (words, y, font, colour) => {
+        context.font = font;
+        context.fillStyle = colour;
+        context.fillText(words, margin, height + margin + y, canvas.width - 2 * margin);
+      };
+      line(card.querySelector(".verdict:not([hidden]) .answer").textContent.trim(), 50, "700 32px system-ui", style.getPropertyValue("--tone"));
+      const scores = [...card.querySelectorAll(".number")].map((row) => [...row.children].map((part) => part.textContent).join(" "));
+      line(scores.join(" · "), 84, "18px system-ui", style.getPropertyValue("--ink"));
+      line(card.querySelector(".took").textContent.trim(), 114, "16px system-ui", style.getPropertyValue("--quiet"));
+    }
+    return canvas;
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[data-save]");
+    if (!button) return;
+    draw(button.closest("section"), button.dataset.save === "card").toBlob((image) => {
+      const link = Object.assign(document.createElement("a"), {
+        href: URL.createObjectURL(image), download: `smoking_${button.dataset.save}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
+  });
+  window.result = { update };
+})();
