@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
 import shutil
 import sys
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from edge_app.classifier import DEFAULT_MODEL, Classifier
 
@@ -20,10 +23,14 @@ import os
 
 from edge_app import Classifier
 from edge_app.web import serve
+from edge_app.web.server import Reach
 
 if __name__ == "__main__":
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    serve(Classifier(), host, int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    in_a_space = "SPACE_ID" in os.environ
+    host = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0" if in_a_space else "127.0.0.1")
+    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    # A Space is reached through the proxy of Hugging Face alone.
+    serve(Classifier(), Reach(host, port, proxies=["*" if in_a_space else "127.0.0.1"]))
 '''
 
 _README = """---
@@ -39,7 +46,7 @@ pinned: false
 app_file: app.py
 license: apache-2.0
 short_description: Is the person in this picture smoking?
-tags:
+{more}tags:
   - image-classification
   - tflite
   - litert
@@ -61,12 +68,19 @@ class SpaceError(ValueError):
     """The folder cannot be written or pushed. The message says why and what to do."""
 
 
-def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
-    """Writes everything that the Space needs into a folder that is new or empty.
+def write_space(
+    folder: Path,
+    model: Path = DEFAULT_MODEL,
+    space: str | None = None,
+    hub_model: str | None = None,
+) -> list[Path]:
+    """Writes everything that the Space needs, and nothing else, into a new or empty folder.
 
     Args:
         folder: where to.
         model: the ``.tflite`` file that is served.
+        space: ``user/name`` of the Space, where it is known; its card then has a thumbnail.
+        hub_model: ``user/name`` of the model on the Hub, for the card to link to.
 
     Returns:
         The files, relative to the folder.
@@ -80,15 +94,16 @@ def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
     info = Classifier(model).info
     versions = _versions()
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(
-        _ROOT / "edge_app", folder / "edge_app", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for file in page_files():
+        target = folder / file.relative_to(_ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
     shutil.copytree(_ROOT / "samples", folder / "samples")
     (folder / "models").mkdir()
     shutil.copy(model, folder / "models" / DEFAULT_MODEL.name)
     if model.resolve() == DEFAULT_MODEL.resolve():
-        shutil.copy(model.parent / "README.md", folder / "models")
         shutil.copytree(model.parent / "evaluation", folder / "models" / "evaluation")
+        _copy_card(model.parent / "README.md", folder / "models" / "README.md")
     shutil.copy(_ROOT / "LICENSE", folder)
     pins = "".join(f"{name}=={version}\n" for name, version in versions.items())
     (folder / "requirements.txt").write_text(pins, encoding="utf-8")
@@ -97,7 +112,14 @@ def write_space(folder: Path, model: Path = DEFAULT_MODEL) -> list[Path]:
         f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in ("tflite", "png", "jpg")
     )
     (folder / ".gitattributes").write_text(lfs, encoding="utf-8")
+    more = f"models:\n  - {hub_model}\n" if hub_model else ""
+    thumbnail = _ROOT / "docs" / "web_picture.png"
+    if space and thumbnail.exists():
+        shutil.copy(thumbnail, folder / "thumbnail.png")
+        address = f"https://huggingface.co/spaces/{space}/resolve/main/thumbnail.png"
+        more += f"thumbnail: {address}\n"
     readme = _README.format(
+        more=more,
         gradio=versions["gradio"],
         python=f"{sys.version_info.major}.{sys.version_info.minor}",  # that the pins were made for
         name=info.metadata.name,
@@ -142,11 +164,81 @@ def push_space(folder: Path, space: str) -> str:
     return f"https://huggingface.co/spaces/{space}"
 
 
+def page_files() -> list[Path]:
+    """The files of ``edge_app`` that the page needs: what its modules import, and its own data."""
+    found: set[Path] = set()
+    waiting = ["edge_app", "edge_app.web", "edge_app.web.server"]
+    while waiting:
+        path = _module_file(waiting.pop())
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting += _imports(path)
+    data = [path for path in (_ROOT / "edge_app" / "web").iterdir() if path.suffix in _DATA]
+    return sorted(found | set(data))
+
+
+_DATA = (".js", ".css", ".svg", ".html")
+
+
+def _module_file(name: str) -> Path | None:
+    """The file of a module; None for what is none of ours.
+
+    Of a package inside ``edge_app`` only the named modules are taken, and not its ``__init__``,
+    which imports the rest: without it Python takes the folder for a namespace package.
+    """
+    path = _ROOT.joinpath(*name.split("."))
+    if path.is_dir():
+        return path / "__init__.py" if name in ("edge_app", "edge_app.web") else None
+    file = path.with_suffix(".py")
+    return file if name.startswith("edge_app.") and file.exists() else None
+
+
+def _imports(path: Path) -> list[str]:
+    """The modules that a file imports anywhere, those for type checkers too."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _copy_card(card: Path, target: Path) -> None:
+    """Copies the model card; a link to what is not in the Space becomes its text."""
+
+    def kept(link: re.Match[str]) -> str:
+        file = link[2].partition("#")[0]
+        is_there = not file or "://" in file or (target.parent / file).exists()
+        return link[0] if is_there else link[1]
+
+    text = card.read_text(encoding="utf-8")
+    target.write_text(re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", kept, text), encoding="utf-8")
+
+
 def _versions() -> dict[str, str]:
-    try:
-        return {name: importlib.metadata.version(name) for name in _PACKAGES}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise SpaceError(
-            f"{error.name} is not installed, so its version cannot be pinned; "
-            "install it with: pip install -r requirements-edge.txt -r requirements-web.txt"
-        ) from None
+    """Names and versions of everything to install, with what that needs in turn."""
+    versions: dict[str, str] = {}
+    waiting = [Requirement(name) for name in _PACKAGES]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        wanted = waiting.pop()
+        extras = wanted.extras or {""}
+        try:
+            found = importlib.metadata.distribution(wanted.name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise SpaceError(
+                f"{error.name} is not installed, so its version cannot be pinned; "
+                "install it with: pip install -r requirements-edge.txt -r requirements-web.txt"
+            ) from None
+        versions[found.metadata["Name"].lower().replace("_", "-")] = found.version
+        for extra in extras:
+            if (wanted.name, extra) in seen:
+                continue
+            seen.add((wanted.name, extra))
+            for line in found.requires or []:
+                needed = Requirement(line)
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    waiting.append(needed)
+    return dict(sorted(versions.items()))

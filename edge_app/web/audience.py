@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import gradio as gr
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -67,8 +68,11 @@ class Audience:
         ]
         if len(jobs) >= MOST_JOBS:
             raise BodyError(429, "error_busy")
-        functions = self.queue.blocks.fns
-        asked = functions.get(body.get("fn_index"))
+        asked = self.queue.blocks.fns.get(body.get("fn_index", 0))  # the first is the API's
+        data = body.get("data")
+        takes_picture = isinstance(asked and asked.inputs and asked.inputs[0], gr.Image)
+        if takes_picture and isinstance(data, list) and data and isinstance(data[0], str):
+            raise BodyError(422, "error_uploads")
         if getattr(asked, "name", None) == self.batch and any(
             event.fn.name == self.batch for event in jobs
         ):

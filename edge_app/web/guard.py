@@ -190,12 +190,32 @@ class Limits:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
-        language = language_of(Headers(scope=scope).get("accept-language"))
+        failure: BodyError | None = None
+
+        async def send_unless_failed(message: Message) -> None:
+            if failure is None:  # else it is what the application makes of our exception
+                await send(message)
+
         try:
             async with checked_receive(scope, route_of(scope), receive, self.uploads) as checked:
-                await self.app(scope, checked, send)
+
+                async def receive_and_note() -> Message:
+                    nonlocal failure
+                    try:
+                        return await checked()
+                    except BodyError as error:
+                        failure = error
+                        raise
+
+                await self.app(scope, receive_and_note, send_unless_failed)
         except BodyError as error:
-            await refuse(send, error.status, text(language, error.key, **error.values))
+            failure = error
+        except Exception:
+            if failure is None:
+                raise
+        if failure is not None:
+            language = language_of(Headers(scope=scope).get("accept-language"))
+            await refuse(send, failure.status, text(language, failure.key, **failure.values))
 
 
 def route_of(scope: Scope) -> str:

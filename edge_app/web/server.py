@@ -106,6 +106,7 @@ def serve(
             forwarded_allow_ips=list(reach.proxies),
         )
         logging.getLogger("uvicorn.error").addFilter(_one_line)
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells what was sent
         server = Server(config, audience, ready, f"http://{_in_url(reach.host)}:{reach.port}")
         server.run(sockets=[listening])
     except KeyboardInterrupt:
