@@ -22,6 +22,8 @@ from edge_app.web.texts import language_of, text
 
 MOST_JOBS = 20
 """Jobs of one address that wait or run, cameras among them."""
+MOST_BATCHES = 3
+"""Of those, batches: one per visitor, and a few visitors may share an address."""
 MOST_CONNECTIONS = 64
 """Requests of one address that are being answered; a visitor holds two or three."""
 _UNHEARD_SECONDS = 10
@@ -34,7 +36,7 @@ class Audience:
     """Sessions that listen for their answers.
 
     Args:
-        batch: the name of the function that takes a whole batch; of those, one per address.
+        batch: the name of the function that takes a whole batch; of those, one per visitor.
 
     Attributes:
         queue: Gradio's queue of the page.
@@ -73,9 +75,11 @@ class Audience:
         takes_picture = isinstance(asked and asked.inputs and asked.inputs[0], gr.Image)
         if takes_picture and isinstance(data, list) and data and isinstance(data[0], str):
             raise BodyError(422, "error_uploads")
-        if getattr(asked, "name", None) == self.batch and any(
-            event.fn.name == self.batch for event in jobs
-        ):
+        if getattr(asked, "name", None) != self.batch:
+            return
+        batches = [event for event in jobs if event.fn.name == self.batch]
+        own = [event for event in batches if event.session_hash == body.get("session_hash")]
+        if own or len(batches) >= MOST_BATCHES:
             raise BodyError(429, "error_one_batch")
 
     async def drop_unheard(self) -> None:

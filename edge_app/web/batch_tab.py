@@ -35,7 +35,7 @@ LIMITS = {
 }
 
 BATCH = "classify_batch"
-"""Name of the function that takes a batch; `edge_app.web.audience` gives each address one."""
+"""Name of the function that takes a batch; `edge_app.web.audience` gives each visitor one."""
 
 
 def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bool]) -> Any:
