@@ -292,3 +292,14 @@ def test_no_spreadsheet_runs_a_name(name):
     row = to_csv([Entry(name, shown="Smoking")]).splitlines()[1]
     assert row.startswith("\"'")
     assert row.count('","') == 4
+
+
+def test_the_histories_of_all_visitors_together_have_a_limit(monkeypatch):
+    from edge_app.web import history
+
+    monkeypatch.setattr(history, "MOST_BYTES_ALL", 1000)
+    first, second = history.History(), history.History()
+    first.add(history.Entry("a", bytes(600), "Smoking"))
+    second.add(history.Entry("b", bytes(600), "Smoking"))
+    assert first.entries == []
+    assert [entry.name for entry in second.entries] == ["b"]

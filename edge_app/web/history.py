@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import weakref
 from dataclasses import dataclass, field
 
 from edge_app.web.pool import Answer
@@ -12,6 +14,8 @@ ALL = "all"
 MOST_ENTRIES = 50
 MOST_BYTES = 1_000_000
 """The oldest entries make room for the newest beyond either."""
+MOST_BYTES_ALL = 64_000_000
+"""Of all visitors' histories; beyond it the oldest entries of anybody are forgotten."""
 
 _THUMBNAIL = 320
 """Longer side in pixels."""
@@ -42,7 +46,7 @@ class Entry:
         return len(self.thumbnail) + len(self.name)
 
 
-@dataclass
+@dataclass(eq=False)
 class History:
     """A visitor's pictures with their results, newest first."""
 
@@ -51,6 +55,7 @@ class History:
     def add(self, entry: Entry) -> None:
         """Keeps an entry; the oldest are forgotten beyond the limits."""
         self.entries.insert(0, entry)
+        _remember(self, entry)
         while (
             len(self.entries) > MOST_ENTRIES
             or sum(entry.size for entry in self.entries) > MOST_BYTES
@@ -60,6 +65,27 @@ class History:
     def of(self, shown: str) -> list[Entry]:
         """The entries with that answer; with every answer for `ALL`."""
         return [entry for entry in self.entries if shown in (ALL, entry.shown)]
+
+
+_kept: list[tuple[weakref.ref[History], weakref.ref[Entry]]] = []
+"""Of all visitors, oldest first. Only their histories keep entries alive."""
+_lock = threading.Lock()
+
+
+def _remember(history: History, entry: Entry) -> None:
+    """Notes an entry among those of all visitors, and forgets the oldest beyond the limit."""
+    with _lock:
+        _kept[:] = [kept for kept in _kept if kept[1]() is not None]
+        _kept.append((weakref.ref(history), weakref.ref(entry)))
+        sizes = [kept.size if (kept := entry()) else 0 for _, entry in _kept]
+        total = sum(sizes)
+        for (owner, forgotten), size in zip(_kept[:-1], sizes, strict=False):
+            if total <= MOST_BYTES_ALL:
+                break
+            total -= size
+            its_history, its_entry = owner(), forgotten()
+            if its_history is not None and its_entry in its_history.entries:
+                its_history.entries.remove(its_entry)
 
 
 def make_entry(name: str, answer: Answer) -> Entry:

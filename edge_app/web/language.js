@@ -79,14 +79,17 @@
     }
   }).observe(document, { subtree: true, childList: true, characterData: true, attributeFilter: NAMES });
 
+  function mark() {
+    for (const button of document.querySelectorAll("#header nav button"))
+      button.setAttribute("aria-pressed", button.lang === language);
+  }
   function choose(code) {
     language = code;
     document.documentElement.lang = code;
-    for (const link of document.querySelectorAll("#header nav button"))
-      link.setAttribute("aria-pressed", link.lang === code);
+    mark();
     if (document.body) update(document.body);
   }
-  window.page = { say: (key) => texts[language][key], choose, language: () => language };
+  window.page = { say: (key) => texts[language][key], choose, mark };
   document.documentElement.lang = language;
   document.addEventListener("DOMContentLoaded", () => choose(language));
   document.addEventListener("click", (event) => {

@@ -126,6 +126,7 @@
     }
     document.querySelectorAll(".toast-body.error").forEach(failed);
     showPreview();
+    window.page.mark();
     window.result?.update();
   }
   let soon;

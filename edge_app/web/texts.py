@@ -18,6 +18,8 @@ GRADIO = {
     "Click to Upload": "g_click",
     "common.upload": "g_upload",
     "Upload file": "g_upload",
+    "Use via API": "g_api",
+    "Gunakan melalui API": "g_api",
     "Capture from camera": "g_camera",
     "Paste from clipboard": "g_paste",
     "Paste from Clipboard": "g_paste",
@@ -37,9 +39,7 @@ GRADIO = {
     "Failed to fetch": "error_offline",
     "NetworkError when attempting to fetch resource.": "error_offline",
     "Load failed": "error_offline",
-    "Could not connect to server.": "error_offline",
     "Waiting for file(s) to finish uploading, please retry.": "g_wait_files",
-    "Session not found.": "error_session",
 }
 """What Gradio says, and which of our sentences stands in its place."""
 

@@ -1,0 +1,76 @@
+"""The internals of Gradio that the page relies on: loud when a new version moves them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+gr = pytest.importorskip("gradio", reason="needs requirements-web.txt")
+
+
+def test_the_queue_has_what_the_shares_of_visitors_are_counted_by():
+    with gr.Blocks() as blocks:
+        picture = gr.Image()
+        picture.change(lambda path: None, picture, None)
+    blocks.queue(max_size=3)
+    queue = blocks._queue
+    for name in (
+        "event_ids_to_events",
+        "pending_messages_per_session",
+        "pending_event_ids_session",
+        "clean_events",
+    ):
+        assert hasattr(queue, name), name
+    assert hasattr(queue.pending_messages_per_session, "pop")
+    (function,) = queue.blocks.fns.values()
+    assert function.name and function.inputs == [picture]
+    assert hasattr(blocks, "is_running") and hasattr(blocks, "state_session_capacity")
+
+
+def test_an_event_knows_its_session_its_request_and_its_age():
+    import inspect
+
+    from gradio.queueing import Event
+
+    said = inspect.getsource(Event.__init__)
+    for name in ("session_hash", "request", "fn", "enqueue_time"):
+        assert f"self.{name}" in said, name
+
+
+def test_tracebacks_are_printed_through_names_that_can_be_replaced():
+    import gradio.queueing
+    import gradio.route_utils
+
+    for module in (gradio.queueing, gradio.route_utils):
+        source = Path(module.__file__).read_text()
+        calls = set(re.findall(r"\btraceback\.(\w+)\(", source))
+        assert calls <= {"print_exc"}, module.__name__
+
+
+def test_components_have_the_methods_that_refuse_other_files():
+    for component in (gr.Image, gr.File):
+        assert callable(component.preprocess)
+        assert callable(component.async_move_resource_to_block_cache)
+
+
+def test_uvicorn_tells_its_protocol_when_a_connection_and_an_answer_are_done():
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    for name in ("connection_made", "on_response_complete"):
+        assert callable(getattr(H11Protocol, name)), name
+
+
+def test_gradio_still_says_what_the_page_translates():
+    from edge_app.web.texts import GRADIO
+
+    assets = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
+    scripts = "".join(path.read_text(errors="ignore") for path in assets.glob("*.js"))
+    ours = ("common.upload", "image.no_webcam_support", "Failed to fetch", "Load failed")
+    ours += ("NetworkError when attempting to fetch resource.", "- or -")
+    missing = [
+        words
+        for words in GRADIO
+        if words not in ours and words not in scripts and json.dumps(words)[1:-1] not in scripts
+    ]
+    assert missing == []
