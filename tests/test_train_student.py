@@ -22,7 +22,6 @@ from train.student import (
     TrainingError,
     build_student,
     open_folder,
-    soup,
     start_weights,
     train_student,
 )
@@ -197,19 +196,6 @@ def test_the_start_is_verified(start, tmp_path):
         start_weights("missing.keras", tmp_path)
     with pytest.raises(TrainingError, match="git show 0000:nothing failed"):
         start_weights({"git": "0000:nothing", "sha256": "0"}, tmp_path)
-
-
-def test_what_trainings_from_one_start_learnt_adds_up(start, tmp_path):
-    def moved(by: float) -> keras.Model:
-        model = build_student(start)
-        model.set_weights([w + by for w in model.get_weights()])
-        return model
-
-    moved(3.0).save(tmp_path / "other.keras")
-    model, first = moved(1.0), build_student(start).get_weights()
-    soup(model, str(start), 0.5, [(str(tmp_path / "other.keras"), 0.25)])
-    for got, expected in zip(model.get_weights(), first, strict=True):
-        np.testing.assert_allclose(got, expected + 0.5 + 0.75, rtol=1e-5)
 
 
 def test_the_start_of_the_recipe_is_in_the_history(tmp_path):

@@ -138,7 +138,6 @@ def _train(
         StudentRecipe,
         build_student,
         open_folder,
-        soup,
         start_weights,
         train_student,
     )
@@ -155,10 +154,6 @@ def _train(
     write_table(folder / "splits.csv", data.examples)
     click.echo(f"Checkpoints: {folder}. Stop at any time; run the same command again to resume.")
     file = start_weights(recipe.start, folder, start)
-    others = [
-        (start_weights(other, folder), other["factor"])
-        for other in (recipe.soup or {}).get("others", [])
-    ]
     readable, pictures = load_pictures(training)
     kept = {e.name for e in readable}
     model = train_student(
@@ -174,8 +169,6 @@ def _train(
         workers=workers,
         say=click.echo,
     )
-    if recipe.soup:
-        soup(model, file, recipe.soup["trained"], others)
     trained = folder / "trained.keras"
     with whole_file(trained) as partial:
         model.save(partial)

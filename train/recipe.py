@@ -40,7 +40,6 @@ class Recipe:
         student, views, decision, teacher: numbers of each part; ``teacher`` is None without one.
         shares: see `train.data.draw_weights`.
         families: names of groups of sets that are judged together.
-        soup: see `train.student.soup`; None for the trained weights alone.
     """
 
     file: Path
@@ -54,7 +53,6 @@ class Recipe:
     shares: dict[str, dict[str, float]]
     families: dict[str, list[str]]
     teacher: dict[str, Any] | None = None
-    soup: dict[str, Any] | None = None
 
 
 def read_recipe(file: Path = SHIPPED) -> Recipe:
@@ -71,7 +69,7 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
     known = {field.name for field in fields(Recipe)} - {"file", "sha256"}
     if unknown := values.keys() - known:
         raise ValueError(f"{file}: unknown: {', '.join(sorted(unknown))}")
-    if missing := known - {"teacher", "soup"} - values.keys():
+    if missing := known - {"teacher"} - values.keys():
         raise ValueError(f"{file}: missing: {', '.join(sorted(missing))}")
     return Recipe(file=file, sha256=hashlib.sha256(content).hexdigest(), **values)
 

@@ -107,8 +107,7 @@ def start_weights(start: str | dict[str, str], folder: Path, given: Path | None 
     """
     if isinstance(start, str):
         start = {"file": start}
-    kept = folder / f"{start.get('sha256', 'start')[:12]}.keras"
-    file = given or Path(start.get("file", kept))
+    file = given or Path(start.get("file", folder / "start.keras"))
     if str(file) == "imagenet":
         return "imagenet"
     if given is None and "git" in start and not file.exists():
@@ -132,33 +131,6 @@ def start_weights(start: str | dict[str, str], folder: Path, given: Path | None 
             f"{start['sha256']}); change [start] in a recipe of your own to use it"
         )
     return str(file)
-
-
-def soup(
-    model: keras.Model, start: str, trained: float, others: Sequence[tuple[str, float]]
-) -> None:
-    """Adds up what several trainings from one start have learnt (task arithmetic).
-
-    The weights become ``start + trained * (model - start) + factor * (other - start) + ...``
-    (Ilharco and others, "Editing Models with Task Arithmetic", 2023).
-
-    Args:
-        model: the trained one, which is changed.
-        start: the file that it and all others began with.
-        trained: its factor.
-        others: files and factors.
-
-    Raises:
-        TrainingError: a file holds another kind of model.
-    """
-    first = keras.models.load_model(start, compile=False).get_weights()
-    total = [w + trained * (m - w) for w, m in zip(first, model.get_weights(), strict=True)]
-    for file, factor in others:
-        other = keras.models.load_model(file, compile=False).get_weights()
-        if [w.shape for w in other] != [w.shape for w in first]:
-            raise TrainingError(f"{file}: has other weights than {start}")
-        total = [t + factor * (o - w) for t, o, w in zip(total, other, first, strict=True)]
-    model.set_weights(total)
 
 
 def open_folder(folder: Path, fingerprint: dict) -> None:
