@@ -1,4 +1,4 @@
-"""Brings a Keras image classifier into the one form that the rest of the conversion knows.
+"""Brings the usual Keras 3 image classifier into one canonical graph.
 
 What differs between people's models is settled here: augmentation layers inside the graph are
 taken out, preprocessing inside the graph is found and taken out (it becomes the quantization of
@@ -18,7 +18,7 @@ from convert.head import Head
 
 @dataclass(frozen=True)
 class CanonicalModel:
-    """A classifier in one known form.
+    """A classifier as a canonical graph.
 
     Attributes:
         features: float32 ``[n, size, size, 3]`` in [low, high] to what the last dense layer
@@ -32,7 +32,7 @@ class CanonicalModel:
         low: the value of a black pixel.
         high: the value of a white pixel.
         range_in_graph: whether the original maps 0..255 to [low, high] itself.
-        findings: what was found and done, a line each, for people.
+        findings: what was found and done, one line each.
     """
 
     features: keras.Model
@@ -267,5 +267,5 @@ def _averaged(features: keras.KerasTensor) -> keras.KerasTensor | None:
 def _inference(
     start: keras.KerasTensor, end: keras.KerasTensor, pixels: keras.KerasTensor
 ) -> keras.Model:
-    """The part of a graph from one tensor to another as it is in use, behind a new input."""
+    """The part of a graph from one tensor to another, in inference mode, behind a new input."""
     return keras.Model(pixels, keras.Model(start, end)(pixels, training=False))

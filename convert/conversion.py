@@ -241,7 +241,7 @@ def _describe_loss(model: Model, network: bytes, parity: FileParity) -> str:
         worst = sorted(errors, key=lambda layer: -layer.error)[:5]
         most = " Most is lost in " + ", ".join(f"{e.name} ({e.error:.0%})" for e in worst) + "."
     return (
-        f"the int8 file says something else: {unseen.flips} of {unseen.pictures} unseen pictures "
+        f"int8 changes the answers: {unseen.flips} of {unseen.pictures} held-out pictures "
         f"get another label (at most {MOST_FLIPS:.0%} may), mean difference "
         f"{unseen.mean_difference:.4f} (at most {MOST_DIFFERENCE:g}).{most} Try calibration "
         "pictures that are more like those it will meet, of both classes alike, or more of them; "

@@ -44,7 +44,7 @@ def to_tflite(
 
 
 def as_function(network: Callable[[Any], Any], size: int) -> Any:
-    """The network in use as a function for TensorFlow's converter, of one picture in float32.
+    """The network in inference mode as a function for TensorFlow's converter, of one picture.
 
     Without a trackable object, the converter freezes the variables of the function into
     constants; with the Keras 3 model it leaves them as variables that nothing initializes.
