@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as tflite
 
 from convert.canonical import canonicalize
 from convert.classes import Classes
 from convert.errors import ConversionError, QuantizationError, first_line
-from convert.graph import run
+from convert.graph import read, run
 from convert.head import Head
 from convert.layers import correct_biases
 from convert.loading import Source
@@ -256,7 +257,8 @@ def as_convolution(preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray
 
 def _features(network: bytes, pixels: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """What the network gives, averaged over the picture where that is a map."""
-    details = tf.lite.Interpreter(model_content=network).get_input_details()[0]
-    values = pixels if details["dtype"] == np.uint8 else to_input(pixels, limits)
+    graph = read(network).subgraphs[0]
+    in_integers = graph.tensors[graph.inputs[0]].type == tflite.TensorType.UINT8
+    values = pixels if in_integers else to_input(pixels, limits)
     rows = [outputs[0][0] for outputs in run(network, values[:, None, None])]
     return np.stack([row.reshape(-1, row.shape[-1]).mean(0) for row in rows])

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from convert.canonical import CanonicalModel
 from convert.errors import QuantizationError, first_line
+from convert.graph import read
 
 FORMATS = ("int8", "float16", "float32", "dynamic")
 """What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""
@@ -110,8 +111,9 @@ def _samples(calibration: np.ndarray, limits: tuple[float, float]) -> Any:
 
 
 def _check_input(model: bytes, limits: Sequence[float]) -> None:
-    details = tf.lite.Interpreter(model_content=model).get_input_details()[0]
-    scale, zero_point = details["quantization"]
+    graph = read(model).subgraphs[0]
+    quantization = graph.tensors[graph.inputs[0]].quantization
+    scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
     black, white = scale * (0 - zero_point), scale * (255 - zero_point)
     if max(abs(black - limits[0]), abs(white - limits[1])) > scale:
         raise QuantizationError(
