@@ -137,6 +137,7 @@ def _train(
     from train.student import (
         StudentRecipe,
         build_student,
+        merge,
         open_folder,
         start_weights,
         train_student,
@@ -169,6 +170,11 @@ def _train(
         workers=workers,
         say=click.echo,
     )
+    if recipe.merge:
+        numbers = dict(recipe.merge)
+        share, weight = numbers.pop("share"), numbers.pop("weight")
+        other = start_weights(numbers, folder, name="merged.keras")
+        merge(model, file, other, share, weight)
     trained = folder / "trained.keras"
     with whole_file(trained) as partial:
         model.save(partial)

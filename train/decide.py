@@ -144,7 +144,7 @@ def decide(
         scores: of its Validation pictures, with the looks of `SIZES` and the extra ones.
         recipe: the numbers.
         out: a copy of the model with the decision, or None.
-        sizes, lowest: of the looks, or None to choose them.
+        sizes, lowest: of the looks, or None for those of the recipe.
 
     Raises:
         DecisionError: the scores allow none.
@@ -158,9 +158,15 @@ def decide(
     candidates = compare(sample, scores.ms, numbers) if usable else []
     if candidates:
         click.echo(describe_candidates(candidates))
-    chosen, low = choose(candidates) if candidates else ((), 0.0)
+    if numbers.looks == "choose":
+        chosen, low = choose(candidates) if candidates else ((), 0.0)
+    else:
+        chosen, low = (tuple(numbers.looks) if usable else ()), numbers.looks_from
     sizes, lowest = (chosen if sizes is None else sizes), (low if lowest is None else lowest)
     columns = [0, *(1 + SIZES.index(size) for size in sizes)]
+    if sizes and not _enough(sample, columns, lowest):
+        click.echo("Too few of these pictures can be looked at again; the decision has one look.")
+        sizes, columns = (), [0]
     if model.suffix == ".tflite":  # its weights stay as they are; the threshold moves instead
         sample, move = raw, -bias / scale
     else:
@@ -211,6 +217,12 @@ def _fold_in(model: Path, out: Path, scale: float, bias: float) -> None:
     shift = [bias] if len(start) == 1 else [-bias / 2, bias / 2]
     head.set_weights([scale * kernel, scale * start + np.array(shift, np.float32)])
     network.save(out)
+
+
+def _enough(sample: Sample, columns: Sequence[int], lowest: float) -> bool:
+    """Whether pictures of both labels are looked at again."""
+    again = (sample.logits[:, 0] >= lowest) & ~np.isnan(sample.logits[:, columns[1:]]).all(axis=1)
+    return len(np.unique(sample.smoking[again])) == 2
 
 
 def _combined(sample: Sample, columns: Sequence[int], lowest: float) -> np.ndarray:
@@ -285,9 +297,11 @@ def _summary(scores: np.ndarray, sample: Sample) -> str:
 @click.option(
     "--looks",
     metavar="SIZES",
-    help="Sizes of the further looks, such as 0.7 or 0.85,0.7, or none.  [default: chosen]",
+    help="Sizes of the further looks, such as 0.7 or 0.85,0.7, or none.  [default: as the recipe]",
 )
-@click.option("--from", "lowest", type=float, help="Look again from this logit.  [default: chosen]")
+@click.option(
+    "--from", "lowest", type=float, help="Look again from this logit.  [default: as the recipe]"
+)
 @click.option("--positive", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are Smoking.")
 @click.option(
     "--negative", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are NotSmoking."

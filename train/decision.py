@@ -37,11 +37,15 @@ class DecisionRecipe:
     uncertain_errors: float
     uncertain_limit: float
     upscale: float
+    looks: list[float] | str
+    looks_from: float
 
     def __post_init__(self) -> None:
         for name in ("false_alarms", "uncertain_errors", "uncertain_limit"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"[decision] {name}: expected a number between 0 and 1")
+        if isinstance(self.looks, str) and self.looks != "choose":
+            raise ValueError('[decision] looks: expected "choose" or a list of sizes')
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Recipe:
         student, views, decision, teacher: numbers of each part; ``teacher`` is None without one.
         shares: see `train.data.draw_weights`.
         families: names of groups of sets that are judged together.
+        merge: another model from the same start, added at the end, see `train.student.merge`.
     """
 
     file: Path
@@ -53,6 +54,7 @@ class Recipe:
     shares: dict[str, dict[str, float]]
     families: dict[str, list[str]]
     teacher: dict[str, Any] | None = None
+    merge: dict[str, Any] | None = None
 
 
 def read_recipe(file: Path = SHIPPED) -> Recipe:
@@ -69,7 +71,7 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
     known = {field.name for field in fields(Recipe)} - {"file", "sha256"}
     if unknown := values.keys() - known:
         raise ValueError(f"{file}: unknown: {', '.join(sorted(unknown))}")
-    if missing := known - {"teacher"} - values.keys():
+    if missing := known - {"teacher", "merge"} - values.keys():
         raise ValueError(f"{file}: missing: {', '.join(sorted(missing))}")
     return Recipe(file=file, sha256=hashlib.sha256(content).hexdigest(), **values)
 
