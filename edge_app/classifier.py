@@ -173,7 +173,8 @@ class Classifier:
 
         Args:
             first: the prediction of `classify_pixels` for the whole picture.
-            width, height: of the upright picture in pixels.
+            width: of the upright picture in pixels.
+            height: likewise.
 
         Returns:
             Boxes in pixels of the upright picture; none where one look is enough.

@@ -76,7 +76,8 @@ class Picture:
     """A picture, decoded once and ready for several looks.
 
     Attributes:
-        width, height: of the upright picture in pixels, as stored and not as decoded.
+        width: of the upright picture in pixels, as stored and not as decoded.
+        height: likewise.
         pixels: the whole picture as the model's input, ``uint8[size, size, 3]``, RGB.
         incomplete: whether the file ends too early, so that a part of it is missing.
     """

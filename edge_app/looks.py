@@ -106,7 +106,8 @@ def regions(
 
     Args:
         evidence: ``float[rows, columns]`` of the whole picture.
-        width, height: of the upright picture in pixels.
+        width: of the upright picture in pixels.
+        height: likewise.
         looks: sizes and limits.
         size: side of the model's input in pixels.
 
@@ -129,7 +130,8 @@ def square(centre: tuple[float, float], share: float, width: int, height: int) -
     Args:
         centre: of the square as far as the picture allows, x and y in [0, 1].
         share: its side, relative to the shorter side of the picture.
-        width, height: of the picture in pixels.
+        width: of the picture in pixels.
+        height: likewise.
     """
     side = max(1, round(share * min(width, height)))
     left = min(max(round(centre[0] * width - side / 2), 0), width - side)
