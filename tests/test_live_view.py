@@ -506,3 +506,48 @@ def test_a_camera_that_is_off_at_the_start_is_waited_for(samples):
         finally:
             process.kill()
             process.communicate()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://me:s3#cr/et?@127.0.0.1:9/live",
+        "rtsp://127.0.0.1:9/user=me_password=s3#cr/et_channel=1_stream=0.sdp",
+        "http://127.0.0.1:9/video.cgi?loginuse=me&loginpas=s3#cr/et",
+        "rtsp://me:s3#cr/et@127.0.0.1:x/live",
+    ],
+)
+def test_a_run_shows_no_password_in_anything_that_it_gives_away(source, tmp_path):
+    secrets = (b"s3#", b"cr/", b"et_", b"s3%23", b"/et")
+    settings = [("--serve", "127.0.0.1:0"), ("--archive", tmp_path), ("--duration", "12")]
+    settings += [("--mqtt", "mqtt://me:s3#cr/et@127.0.0.1:9/hall"), ("--source", source)]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "edge_app",
+            "live",
+            *(str(word) for pair in settings for word in pair),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        first = []
+        while not first or not first[-1].startswith(b"Open "):
+            first.append(process.stderr.readline())
+            assert first[-1], first
+        url = first[-1].split()[-1].decode()
+        events = tmp_path / "events.jsonl"
+        wait_for(lambda: events.exists() and b'"lost"' in events.read_bytes(), 60)
+        given = [get(url + path)[2] for path in ("/", "/metrics", "/health", "/history/0")]
+        output, errors = process.communicate(timeout=90)
+    finally:
+        process.kill()
+        process.communicate()
+    errors = b"".join(first) + errors
+    assert b"trying again" in errors
+    assert b"the broker cannot be reached" in errors
+    for text in (output, errors, events.read_bytes(), *given):
+        assert not [secret for secret in secrets if secret in text], text
