@@ -29,7 +29,7 @@ from web_load import classify, one_megapixel, start
 
 MOST_MEGABYTES = 600
 MOST_WAIT = 30
-"""Seconds that an ordinary visitor waits at most while an attack goes on."""
+"""Seconds that an ordinary visitor waits at most during an attack."""
 _FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 _JSON = {"Content-Type": "application/json"}
 

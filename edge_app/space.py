@@ -182,7 +182,7 @@ _DATA = (".js", ".css", ".svg", ".html")
 
 
 def _module_file(name: str) -> Path | None:
-    """The file of a module; None for what is none of ours.
+    """The file of a module of this package, else None.
 
     Of a package inside ``edge_app`` only the named modules are taken, and not its ``__init__``,
     which imports the rest: without it Python takes the folder for a namespace package.

@@ -21,6 +21,7 @@ DOCUMENTS = sorted(
     ]
 )
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
 PYPROJECT = ROOT / "pyproject.toml"
 START = r"(?:smoking-detector|python3 run\.py|python -m edge_app)"
 EXECUTED = {"classify", "scan", "info", "export"}
@@ -194,3 +195,17 @@ def test_paths_that_are_named_exist(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", text):
         assert (ROOT / path).exists(), f"{name(page)} names {path}"
+
+
+def test_the_page_of_commands_has_the_options_that_there_are():
+    """After a change of options: .venv-dev/bin/python docs/commands.py"""
+    from edge_app.cli import main
+
+    sections = dict(
+        re.findall(r"^## (\w+)\n+```text\n(.*?)```", COMMANDS.read_text(), re.MULTILINE | re.DOTALL)
+    )
+    assert main.commands.keys() <= sections.keys()
+    for name, command in main.commands.items():
+        options = {o for p in command.params for o in p.opts if o.startswith("--")} | {"--help"}
+        shown = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", sections[name], re.MULTILINE))
+        assert shown == options, f"{name}: .venv-dev/bin/python docs/commands.py"

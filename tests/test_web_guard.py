@@ -101,7 +101,7 @@ def test_what_the_page_does_not_need_is_not_there(page, method, route):
 
 
 def test_every_route_that_gradio_has_is_either_needed_or_refused():
-    """A new version of Gradio may add routes: none of them opens by itself."""
+    """A new version of Gradio may add routes: none of them opens without a decision."""
     import re
 
     import fastapi

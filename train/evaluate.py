@@ -296,7 +296,7 @@ def _appearance(example: Example) -> str:
 
 
 def looks_alone(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
-    """How well looks alone tell the labels: AUC of a random forest on unseen groups.
+    """How well looks alone tell the labels: AUC of a random forest on held-out groups.
 
     It sees file size, shape, mean colour, contrast, sharpness and borders. An AUC near 0.5 means
     that they say nothing; where it is high, a model can learn the look of a set for its label.

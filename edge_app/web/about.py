@@ -97,7 +97,7 @@ def _table(language: str, say, info: ModelInfo, evaluation: dict) -> str:
 
 
 def _failures(say, folder: Path) -> str:
-    """The list under "Known failures" in the model card, folded; nothing where there is none."""
+    """The list under "Known failures" in the model card, folded; empty without one."""
     try:
         card = (folder / "README.md").read_text(encoding="utf-8")
     except FileNotFoundError:

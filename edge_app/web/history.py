@@ -23,7 +23,7 @@ _THUMBNAIL = 320
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture: its file's name, and what was said of it, or why nothing was.
+    """One picture: its file name and its prediction, or the reason for having none.
 
     Attributes:
         thumbnail: a WebP file, at most 320 pixels long.

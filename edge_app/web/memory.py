@@ -17,7 +17,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def keep_memory_low() -> None:
-    """Gives all threads two heaps in place of eight per core, which fill with what was freed.
+    """Gives all threads two heaps instead of eight per core, which fill with freed memory.
 
     See ``M_ARENA_MAX`` in ``mallopt(3)``.
     """

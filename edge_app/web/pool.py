@@ -16,7 +16,7 @@ from edge_app.web.memory import give_back
 from edge_app.web.uploads import check_picture
 
 UNCERTAIN = "Uncertain"
-"""What people are given in place of a label where the model is often wrong."""
+"""Shown instead of a label where the model is often wrong."""
 
 PREVIEW = 640
 """Longer side of the picture under the evidence map, in pixels."""

@@ -225,7 +225,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _log_current(*arguments: Any, **options: Any) -> None:
-    """In place of Gradio's tracebacks, which hold what visitors sent."""
+    """Replaces Gradio's tracebacks, which hold what visitors sent."""
     error = sys.exc_info()[1]
     if error is not None:
         guard.log_failure("a job", error)

@@ -65,7 +65,7 @@ class LimitError(ValueError):
 def only_uploads(component: gr.components.Component) -> gr.components.Component:
     """Makes a component hand on the paths of uploaded files, and refuse everything else.
 
-    A visitor's program may send any path or address in place of what it uploaded. A path outside
+    A visitor's program may send any path or address instead of what it uploaded. A path outside
     the folder of uploads is refused; an address is never asked for.
     """
     uploads = Path(gr.utils.get_upload_folder()).resolve()

@@ -36,7 +36,7 @@ def reason(error: LimitError | PictureError, language: str) -> str:
     """Why a file was not classified, in a sentence for the visitor."""
     if isinstance(error, LimitError):
         return text(language, error.key, **error.values)
-    what = str(error).partition(" (")[0]  # a decoder's own words help nobody here
+    what = str(error).partition(" (")[0]  # the words of a decoder do not help here
     return text(language, "error_picture", reason=text(language, what))
 
 

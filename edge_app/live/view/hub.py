@@ -83,7 +83,7 @@ class Hub:
             return list(reversed(self._events.values()))
 
     def thumbnail(self, event: str) -> bytes | None:
-        """The best frame of an event as JPEG; None where there is none."""
+        """The best frame of an event as JPEG, or None."""
         if (path := self._files.get(event)) is None:
             return self._thumbnails.get(event)
         try:
