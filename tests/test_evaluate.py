@@ -101,7 +101,7 @@ def test_the_look_of_a_picture_is_named(tmp_path):
     names = {"other": pixels, "film bars": barred, "black and white": grey, "dark": pixels // 4}
     for name, content in names.items():
         Image.fromarray(content).save(tmp_path / "a.png")
-        assert _appearance(example(tmp_path / "a.png", True, 0)) == name
+        assert _appearance(example(tmp_path / "a.png", True, len(name))) == name
 
 
 def test_sizes_are_in_pixels_of_the_models_input():

@@ -187,10 +187,15 @@ def test_shares_are_of_sets_and_kinds():
         draw_weights(examples, {"smoking": {"other": 1.0}})
 
 
+def test_a_folder_of_the_users_own_is_not_taken_for_the_projects_data(tmp_path):
+    folder = put(tmp_path / "mine", "smoker/a.png", "other/b.png")
+    with pytest.raises(DatasetError, match="--positive smoker"):
+        find_data(read_recipe(), (folder,))
+
+
 def test_the_committed_tables_agree_with_each_other(tmp_path):
-    for name in ["smoker"]:
-        (tmp_path / name).mkdir()
-    with pytest.raises(DatasetError, match="of the 8720 pictures"):
+    put(tmp_path, TABLE.read_text().splitlines()[1].split(",")[0])
+    with pytest.raises(DatasetError, match="8719 of the 8720 pictures"):
         find_data(read_recipe(), (tmp_path,))
     names = {line.split(",")[0] for line in TABLE.read_text().splitlines()[1:]}
     wrong = read_names(TABLE.with_name("wrong_labels.csv"))

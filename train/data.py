@@ -104,6 +104,12 @@ def read_table(file: Path, data: Path) -> list[Example]:
     return examples
 
 
+def holds(file: Path, data: Path) -> bool:
+    """Whether a folder holds any set of a table, told by the first picture of each."""
+    first = {row["set"]: row["picture"] for row in reversed(_rows(file, COLUMNS))}
+    return any((data / name).is_file() for name in first.values())
+
+
 def write_table(file: Path, examples: Iterable[Example]) -> None:
     """Writes what `read_table` reads."""
     with whole_file(file) as partial, open_csv(partial, "w") as lines:

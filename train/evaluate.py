@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -267,6 +268,7 @@ def _size(example: Example, boxes: dict[str, np.ndarray]) -> str | None:
     return next(name for name, limit in SIZES.items() if side < limit)
 
 
+@functools.cache
 def _features(example: Example) -> np.ndarray:
     """What a picture looks like, whatever it shows."""
     image = read_thumbnail(example.path, 448)

@@ -19,6 +19,7 @@ from train.data import (
     Example,
     assign_splits,
     find_examples,
+    holds,
     read_boxes,
     read_names,
     read_table,
@@ -150,9 +151,9 @@ def find_data(
         DatasetError: there are no such pictures, or their labels are ambiguous.
     """
     table = splits or recipe.file.parent / recipe.data["splits"]
-    sets = {name for family in recipe.families.values() for name in family}
-    known = len(folders) == 1 and any((folders[0] / name).is_dir() for name in sets)
-    if splits or (known and table.is_file() and not positive and not negative):
+    stated = bool(positive or negative)
+    known = len(folders) == 1 and not stated and table.is_file() and holds(table, folders[0])
+    if splits or known:
         if len(folders) != 1:
             raise DatasetError("--splits: its names are relative to one folder; give one folder")
         return Data(read_table(table, folders[0]), known, folders)
