@@ -124,7 +124,9 @@ def main(
     where = " ".join(f'"{folder}"' for folder in folders)
     where += "".join(f" --positive {name}" for name in positive)
     where += "".join(f" --negative {name}" for name in negative)
-    click.echo(f"Evaluate it: {invocation()} evaluate {out} {where} --split {VALIDATION}")
+    by_run = invocation().endswith("run.py")
+    command = f"{invocation()} evaluate" if by_run else "python -m train.evaluate"
+    click.echo(f"Evaluate it: {command} {out} {where} --split {VALIDATION}")
 
 
 def _train(

@@ -38,7 +38,7 @@ class Recipe:
         seed: of everything random.
         data: tables and the split.
         start: what the student starts at, see `train.student.start_weights`.
-        student, views, decision, teacher: numbers of each part; ``teacher`` is None without one.
+        student, views, decision: numbers of each part.
         shares: see `train.data.draw_weights`.
         families: names of groups of sets that are judged together.
         merge: another model from the same start, added at the end, see `train.student.merge`.
@@ -54,7 +54,6 @@ class Recipe:
     decision: dict[str, Any]
     shares: dict[str, dict[str, float]]
     families: dict[str, list[str]]
-    teacher: dict[str, Any] | None = None
     merge: dict[str, Any] | None = None
 
 
@@ -72,7 +71,7 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
     known = {field.name for field in fields(Recipe)} - {"file", "sha256"}
     if unknown := values.keys() - known:
         raise ValueError(f"{file}: unknown: {', '.join(sorted(unknown))}")
-    if missing := known - {"teacher", "merge"} - values.keys():
+    if missing := known - {"merge"} - values.keys():
         raise ValueError(f"{file}: missing: {', '.join(sorted(missing))}")
     return Recipe(file=file, sha256=hashlib.sha256(content).hexdigest(), **values)
 
