@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from edge_app.classifier import DEFAULT_MODEL, Classifier
+from edge_app.invocation import install_hint
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("ai-edge-litert", "numpy", "flatbuffers", "pillow", "pillow-heif", "click", "gradio")
@@ -30,7 +31,8 @@ if __name__ == "__main__":
     host = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0" if in_a_space else "127.0.0.1")
     port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     # A Space is reached through the proxy of Hugging Face alone.
-    serve(Classifier(), Reach(host, port, proxies=["*" if in_a_space else "127.0.0.1"]))
+    reach = Reach(host, port, proxies=["*" if in_a_space else "127.0.0.1"])
+    serve(Classifier(), reach, ready=print)
 '''
 
 _README = """---
@@ -230,7 +232,7 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError as error:
             raise SpaceError(
                 f"{error.name} is not installed, so its version cannot be pinned; "
-                "install it with: pip install -r requirements-edge.txt -r requirements-web.txt"
+                f"install it with: {install_hint('web')}"
             ) from None
         versions[found.metadata["Name"].lower().replace("_", "-")] = found.version
         for extra in extras:

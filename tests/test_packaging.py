@@ -208,11 +208,10 @@ def test_the_library_prints_nothing(tmp_path, samples):
     assert (result.stdout, result.stderr) == ("", "")
 
 
-@pytest.mark.xfail(reason="the progress of scan and export moves to the commands")
 def test_only_the_commands_print_or_know_click_and_tqdm():
     found = []
     for path in (ROOT / "edge_app").rglob("*.py"):
-        if path.parent.name == "cli":
+        if path.parent.name == "cli" or path.name == "trial.py":  # a program of its own
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -75,7 +75,7 @@ def serve(
     classifier: Classifier,
     reach: Reach | None = None,
     auth: tuple[str, str] | None = None,
-    ready: Callable[[str], None] = print,
+    ready: Callable[[str], None] = logging.getLogger(__name__).info,
 ) -> None:
     """Serves the page until Ctrl-C or SIGTERM; then removes what visitors have uploaded.
 
