@@ -34,6 +34,8 @@ from edge_app.web.picture_tab import SAMPLES
 from edge_app.web.theme import make_theme
 from edge_app.web.uploads import MOST_ZIP_MEGABYTES
 
+_LOG = logging.getLogger(__name__)
+
 MOST_WAITING = 200
 """Visitors in the queue; beyond it they are told to come again later."""
 MOST_CONNECTIONS = 800
@@ -75,7 +77,7 @@ def serve(
     classifier: Classifier,
     reach: Reach | None = None,
     auth: tuple[str, str] | None = None,
-    ready: Callable[[str], None] = logging.getLogger(__name__).info,
+    ready: Callable[[str], None] = _LOG.info,
 ) -> None:
     """Serves the page until Ctrl-C or SIGTERM; then removes what visitors have uploaded.
 
