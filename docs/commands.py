@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "commands.md"
 _HEAD = """# Commands
 
 The help of every command, as `--help` prints it. The installed command is `smoking-detector`.
-`train`, `evaluate`, `shortcuts`, `convert` and `bench` need a checkout. This page is written by
+`train`, `evaluate`, `decide`, `convert` and `bench` need a checkout. This page is written by
 `docs/commands.py`.
 """
 
