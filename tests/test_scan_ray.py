@@ -83,6 +83,9 @@ def test_results_are_those_of_the_local_engine(cluster, pictures, tmp_path):
     run_module("edge_app", "scan", pictures, "--db", tmp_path / "out.db")
     assert answers(tmp_path / "out") == answers(tmp_path / "out.db")
 
+    table = run_module("edge_app", "export", tmp_path / "out", "--format", "jsonl")
+    assert len(table.stdout.splitlines()) == 7
+
 
 def test_another_decision_scores_again_only_what_it_changes(
     cluster, pictures, tmp_path, classifier
@@ -105,9 +108,6 @@ def test_another_decision_scores_again_only_what_it_changes(
             expected = Classifier(model).classify(row.path)
             assert (row.smoking, row.looks, row.region) == (expected.smoking, 3, expected.region)
     assert "0 pictures scanned" in run_module(*scan).stdout
-
-    table = run_module("edge_app", "export", tmp_path / "out", "--format", "jsonl")
-    assert len(table.stdout.splitlines()) == 7
 
 
 def test_addresses_are_read_and_written_too(cluster, pictures, tmp_path, classifier):
