@@ -178,12 +178,12 @@ def progressive_jpegs(url: str) -> None:
 
 
 def largest_png(url: str) -> None:
-    jobs_of(url, picture_of("PNG", 4000, 4000, "RGBA"), 5)
+    jobs_of(url, picture_of("PNG", 3460, 3460, "RGBA"), 5)
     time.sleep(10)
 
 
 def largest_webp(url: str) -> None:
-    jobs_of(url, picture_of("WEBP", 4000, 4000), 5)
+    jobs_of(url, picture_of("WEBP", 3460, 3460), 5)
     time.sleep(10)
 
 
