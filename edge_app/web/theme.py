@@ -40,7 +40,7 @@ _DARK = {
     "body_text_color_subdued": "#aeb8c4",
     "border_color_primary": "#2b333f",
     "button_primary_background_fill": "*primary_700",
-    "button_primary_background_fill_hover": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_800",
     "button_secondary_background_fill": "#1e252f",
     "button_secondary_background_fill_hover": "#2b333f",
     "checkbox_label_background_fill": "#1e252f",
