@@ -13,8 +13,8 @@ from edge_app.opening import PictureError, check_size, open_picture
 _MOST = 0.5
 """Share of the rows that must be there for a picture that is cut short to be used."""
 _END_OF_JPEG = b"\xff\xd9"
-_GREY = 128
-"""What libjpeg fills the rows with that it has no data for."""
+_NOISE = 2
+"""Grey levels between pixels of rows that libjpeg had no data for."""
 _REDUCED_FROM = 24_000_000
 """Pixels from which on a picture is made smaller before its mode is changed."""
 
@@ -82,13 +82,16 @@ def _decode_truncated(
 
 
 def _missing(image: Image.Image) -> float:
-    """The share of rows at the bottom that hold nothing."""
-    pixels = np.asarray(image)
-    filled = pixels != 0
-    if image.format in ("JPEG", "MPO"):
-        filled = np.abs(pixels.astype(np.int16) - _GREY) > 2
-    rows = np.flatnonzero(filled.reshape(len(pixels), -1).any(axis=1))
-    return 1.0 - (rows[-1] + 1) / len(pixels) if len(rows) else 1.0
+    """The share of rows that hold nothing but what the last row in the file was filled with."""
+    width, height = image.size
+    # A BMP ends with the highest row, an interlaced GIF or PNG with the last odd one.
+    last = 0 if image.format == "BMP" else max(height // 2 * 2 - 1, 0)
+    fill = np.asarray(image.crop((0, last, 1, last + 1))).astype(np.int16)
+    empty = 0
+    for row in range(height):
+        pixels = np.asarray(image.crop((0, row, width, row + 1))).astype(np.int16)
+        empty += bool((np.abs(pixels - fill) <= _NOISE).all())
+    return empty / height
 
 
 def _reduced(image: Image.Image, draft: int) -> Image.Image:

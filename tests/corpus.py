@@ -128,6 +128,7 @@ def _truncated() -> Iterator[Kind]:
         ("JPEG", {"progressive": True}),
         ("PNG", {}),
         ("GIF", {}),
+        ("BMP", {}),
         ("WEBP", {}),
         ("TIFF", {"compression": "tiff_lzw"}),
     ):
@@ -136,7 +137,7 @@ def _truncated() -> Iterator[Kind]:
         for tenth in range(1, 10):
             part = content[: len(content) * tenth // 10]
             expected = EITHER
-            if form == "JPEG" and not progressive:
+            if form in ("PNG", "GIF", "BMP") or (form == "JPEG" and not progressive):
                 expected = PART if tenth >= 7 else ERROR if tenth <= 3 else EITHER
             yield Kind(f"{progressive}cut-{tenth}.{form.lower()}", part, expected)
         if form in ("JPEG", "PNG"):
