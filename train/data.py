@@ -105,7 +105,7 @@ def read_table(file: Path, data: Path) -> list[Example]:
 
 
 def holds(file: Path, data: Path) -> bool:
-    """Whether a folder holds any set of a table, told by the first picture of each."""
+    """Whether a folder holds any set of a table, detected from the first picture of each."""
     first = {row["set"]: row["picture"] for row in reversed(_rows(file, COLUMNS))}
     return any((data / name).is_file() for name in first.values())
 
