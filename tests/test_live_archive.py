@@ -139,7 +139,7 @@ def test_a_video_file_becomes_a_report_of_its_moments(video, tmp_path):
     arguments = ("--source", video, "--threshold", "0", "--report", out)
     result = run_module("edge_app", "live", *arguments)
     assert result.returncode == 0, result.stderr
-    assert f"1 events in {out}" in result.stdout
+    assert f"1 event in {out}" in result.stdout
     assert "frame 0" not in result.stdout  # a progress bar instead of lines
     page = out.read_text()
     assert "Events in a video.avi" in page

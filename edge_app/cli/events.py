@@ -56,7 +56,7 @@ def events(
             count = write_day(report, kept, wanted)
         except OSError as error:
             raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
-        click.echo(f"{count} events of {wanted} in {report}")
+        click.echo(f"{count} event{'' if count == 1 else 's'} of {wanted} in {report}")
         return
     for one in kept:
         if one.is_event and wanted in (None, one.started.date()):
