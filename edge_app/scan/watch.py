@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.classifier import ModelInfo, Prediction
+from edge_app.invocation import install_hint
 from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
@@ -119,9 +120,7 @@ class Arrivals:
         try:
             from watchdog.observers import Observer
         except ImportError:
-            raise WatchError(
-                "--watch needs a package that is not installed: pip install watchdog"
-            ) from None
+            raise WatchError(f"--watch needs watchdog: {install_hint('watch')}") from None
         self._roots = roots
         self._selection = selection
         self._pending: dict[str, _Pending] = {}
