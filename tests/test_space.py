@@ -79,7 +79,7 @@ def test_the_folder_alone_passes_the_browser_tests_with_no_network(
     with chromium():
         pass  # without a browser this test skips here, and not in the inner run
     python = make_environment("-r", str(space / "requirements.txt"))
-    inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    inner = [sys.executable, "-m", "pytest", "--all", "-q", "-p", "no:cacheprovider"]
     inner += [f"--basetemp={tmp_path / 'inner'}", "tests/test_web_browser.py", "-k", FOR_SPACE]
     if can_be_cut_off():
         inner = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *inner]
