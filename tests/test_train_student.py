@@ -21,7 +21,6 @@ from train.student import (
     StudentRecipe,
     TrainingError,
     build_student,
-    merge,
     open_folder,
     start_weights,
     train_student,
@@ -218,7 +217,7 @@ def trained(tmp_path_factory, start) -> tuple[Path, str]:
             tone = tuple(c + number for c in colour)
             Image.new("RGB", (64, 64), tone).save(folder / "set" / name / f"{number}.png")
     text = SHIPPED.read_text()
-    text = re.sub(r"\[(start|merge)\].*?\n\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"\[start\].*?\n\n", "", text, flags=re.DOTALL)
     small = {"steps": 24, "planned": [], "batch": 8, "warmup": 1, "checkpoint": 12}
     for name, value in {**small, "learning_rate": 0.02}.items():
         text = re.sub(rf"^{name} = \S+( \d+\]\])?", f"{name} = {value}", text, flags=re.MULTILINE)
@@ -261,28 +260,3 @@ def test_what_was_understood_can_be_shown_before_training(trained):
     assert result.returncode == 0, result.stderr
     assert (trained[0] / "x.csv").read_text().startswith("picture,set,kind,smoking,group,split\n")
     assert not (trained[0] / "x-training").exists()
-
-
-def test_a_merged_model_has_both_differences_from_the_start(start, tmp_path):
-    first = keras.models.load_model(start, compile=False)
-    files = []
-    for amount in (0.5, 2.0):
-        first.set_weights([weight + amount for weight in first.get_weights()])
-        files.append(tmp_path / f"{amount}.keras")
-        first.save(files[-1])
-    begun, trained, other = (
-        keras.models.load_model(file, compile=False) for file in (start, *files)
-    )
-    merge(trained, str(start), str(files[1]), share=2.0, weight=0.25)
-    for one, of_start, third in zip(
-        trained.get_weights(), begun.get_weights(), other.get_weights(), strict=True
-    ):
-        assert np.allclose(one, of_start + 2 * 0.5 + 0.25 * (third - of_start), atol=1e-5)
-
-
-def test_a_model_of_other_layers_is_not_merged(start, tmp_path):
-    inputs = keras.Input((4,))
-    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "other.keras")
-    trained = keras.models.load_model(start, compile=False)
-    with pytest.raises(TrainingError, match="its layers differ"):
-        merge(trained, str(start), str(tmp_path / "other.keras"), share=1.0, weight=1.0)

@@ -139,7 +139,6 @@ def _train(
     from train.student import (
         StudentRecipe,
         build_student,
-        merge,
         open_folder,
         start_weights,
         train_student,
@@ -172,11 +171,6 @@ def _train(
         workers=workers,
         say=click.echo,
     )
-    if recipe.merge:
-        numbers = dict(recipe.merge)
-        share, weight = numbers.pop("share"), numbers.pop("weight")
-        other = start_weights(numbers, folder, name="merged.keras")
-        merge(model, file, other, share, weight)
     trained = folder / "trained.keras"
     with whole_file(trained) as partial:
         model.save(partial)

@@ -41,7 +41,6 @@ class Recipe:
         student, views, decision: numbers of each part.
         shares: see `train.data.draw_weights`.
         families: names of groups of sets that are judged together.
-        merge: another model from the same start, added at the end, see `train.student.merge`.
     """
 
     file: Path
@@ -54,7 +53,6 @@ class Recipe:
     decision: dict[str, Any]
     shares: dict[str, dict[str, float]]
     families: dict[str, list[str]]
-    merge: dict[str, Any] | None = None
 
 
 def read_recipe(file: Path = SHIPPED) -> Recipe:
@@ -71,7 +69,7 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
     known = {field.name for field in fields(Recipe)} - {"file", "sha256"}
     if unknown := values.keys() - known:
         raise ValueError(f"{file}: unknown: {', '.join(sorted(unknown))}")
-    if missing := known - {"merge"} - values.keys():
+    if missing := known - values.keys():
         raise ValueError(f"{file}: missing: {', '.join(sorted(missing))}")
     return Recipe(file=file, sha256=hashlib.sha256(content).hexdigest(), **values)
 

@@ -92,9 +92,7 @@ def build_student(weights: str | Path | None = "imagenet", alpha: float = 1.0) -
     return keras.Model(pixels, dense(x), name="smoking_mobilenetv2")
 
 
-def start_weights(
-    start: str | dict[str, str], folder: Path, given: Path | None = None, name: str = "start.keras"
-) -> str:
+def start_weights(start: str | dict[str, str], folder: Path, given: Path | None = None) -> str:
     """Finds what the student starts at: ``imagenet``, or a file whose checksum is verified.
 
     Args:
@@ -103,14 +101,13 @@ def start_weights(
         folder: of this training, where a file from git is kept.
         given: a file of the user's own, instead of ``file`` or ``git``; still verified where the
             recipe has a checksum.
-        name: of the file from git.
 
     Raises:
         TrainingError: the file is missing or is another one.
     """
     if isinstance(start, str):
         start = {"file": start}
-    file = given or Path(start.get("file", folder / name))
+    file = given or Path(start.get("file", folder / "start.keras"))
     if str(file) == "imagenet":
         return "imagenet"
     if given is None and "git" in start and not file.exists():
@@ -233,28 +230,6 @@ def train_student(
         )
         measure_statistics(model, extra)
     return model
-
-
-def merge(trained: keras.Model, start: str, other: str, share: float, weight: float) -> None:
-    """Adds what another model has learnt from the same start, by task arithmetic.
-
-    Each weight becomes ``start + share * (trained - start) + weight * (other - start)`` (Ilharco
-    and others, "Editing Models with Task Arithmetic", 2023).
-
-    Args:
-        trained: is changed.
-        start, other: files of models of the same layers.
-        share, weight: of the two differences.
-
-    Raises:
-        TrainingError: the models have other layers.
-    """
-    files = [keras.models.load_model(file, compile=False).get_weights() for file in (start, other)]
-    weights = trained.get_weights()
-    if any([w.shape for w in of_file] != [w.shape for w in weights] for of_file in files):
-        raise TrainingError(f"{other}: cannot be merged, its layers differ from those of {start}")
-    sums = zip(weights, *files, strict=True)
-    trained.set_weights([s + share * (t - s) + weight * (o - s) for t, s, o in sums])
 
 
 def measure_statistics(model: keras.Model, batches: Sequence) -> None:
