@@ -397,7 +397,7 @@ def test_a_signal_ends_it_while_it_waits_for_a_camera_that_does_not_answer(kind)
         finally:
             process.kill()
         connection.close()
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (130 if kind == signal.SIGINT else 0, "")
     assert "0 frames classified" in output
     assert took < 4.5  # the goal is 1 s; this machine may be busy; connecting alone takes 5 s
 
