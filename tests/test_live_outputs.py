@@ -1,5 +1,6 @@
 """The events file, the pictures kept and the recording: whole, bounded, useful after a crash."""
 
+import itertools
 import json
 import os
 import shutil
@@ -36,10 +37,26 @@ def records(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory, samples, classifier):
+    """The score of each sample and of some crops, of which the model takes one for smoking."""
+    folder, found = tmp_path_factory.mktemp("crops"), {}
+    for sample in sorted(samples.glob("*.jpg")):
+        picture = cv2.imread(str(sample))
+        height, width = picture.shape[:2]
+        for share in (1, 0.3, 0.2):
+            for top, left in itertools.product(np.linspace(0, 1 - share, 6), repeat=2):
+                y, x = int(top * height), int(left * width)
+                crop = picture[y : y + int(share * height), x : x + int(share * width)]
+                path = folder / f"{sample.stem}_{share}_{y}_{x}.png"
+                cv2.imwrite(str(path), cv2.resize(crop, (320, 240)))
+                found[path] = classifier.classify(path).smoking
+    return found
+
+
 @pytest.fixture
-def episode(tmp_path, samples, classifier):
+def episode(tmp_path, scores):
     """A video whose middle scores higher than the rest, and a rule that lies between."""
-    scores = {path: classifier.classify(path).smoking for path in sorted(samples.glob("*.jpg"))}
     low, high = min(scores, key=scores.get), max(scores, key=scores.get)
     gap = scores[high] - scores[low]
     rule = Rule(begin=scores[high] - 0.3 * gap, end=scores[low] + 0.3 * gap)
@@ -76,10 +93,11 @@ def test_an_event_is_the_same_at_another_frame_rate(episode, classifier, tmp_pat
     assert 2.5 < records(tmp_path / "events.jsonl")[-1]["seconds"] < 4.0
 
 
-def test_an_event_that_lasts_when_the_run_ends_is_ended(samples, classifier, tmp_path):
-    video = write_video(tmp_path / "video.avi", [samples / "coffee.jpg"])
+def test_an_event_that_lasts_when_the_run_ends_is_ended(scores, classifier, tmp_path):
+    high = max(scores, key=scores.get)
+    video = write_video(tmp_path / "video.avi", [high])
     outputs = Outputs(log=EventLog(tmp_path / "events.jsonl"))
-    rule = Rule(begin=0.01, end=0.005)
+    rule = Rule(begin=scores[high] / 2, end=scores[high] / 4)
     run_live(str(video), classifier, display="none", rule=rule, outputs=outputs)
     assert [record["event"] for record in records(tmp_path / "events.jsonl")] == ["start", "end"]
     assert records(tmp_path / "events.jsonl")[-1]["reason"] == "stopped"
@@ -177,11 +195,10 @@ def test_an_event_of_a_file_says_where_in_the_file_it_began(episode, classifier,
 
 
 def test_noise_and_single_wrong_frames_of_a_video_are_no_events(
-    samples, classifier, episode, tmp_path
+    scores, classifier, episode, tmp_path
 ):
     """The score of every frame is real; the order of the pictures makes spikes and dropouts."""
     _, rule, _ = episode
-    scores = {path: classifier.classify(path).smoking for path in samples.glob("*.jpg")}
     low, high = min(scores, key=scores.get), max(scores, key=scores.get)
     order = [low] * 20 + [high] + [low] * 20  # a spike
     order += [high] * 15 + [low] + ([high] * 9 + [low]) * 4 + [low] * 40  # dropouts
