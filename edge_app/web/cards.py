@@ -244,7 +244,7 @@ def _no_formula(value: str) -> str:
     Spreadsheets that separate by semicolons, or join lines, see more cells than there are.
     """
     line = "".join(char if char.isprintable() else " " for char in value)
-    cells = re.split(r"[;,\t|]", unicodedata.normalize("NFKC", line))
+    cells = re.split(r"[;,\t\r\n|]", unicodedata.normalize("NFKC", value))
     is_formula = any(cell.strip().lstrip("\"'").startswith(_FORMULA) for cell in cells)
     return f"'{line}" if is_formula else line
 
