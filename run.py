@@ -100,9 +100,10 @@ def wanted(arguments):
         sets.add("live")
     if "--watch" in options:
         sets.add("watch")
-    if {"ray", "--engine=ray"} & set(arguments) or (
-        command == "export" and any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
-    ):
+    with_ray = "--engine=ray" in arguments or "--engine ray" in " ".join(arguments)
+    if command == "export":
+        with_ray = any("://" in a or any(Path(a).glob("*.parquet")) for a in arguments)
+    if with_ray:
         sets.add("ray")
     return sets
 

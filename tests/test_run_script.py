@@ -137,6 +137,7 @@ def test_what_a_command_needs_follows_from_its_arguments(tmp_path, monkeypatch):
     for arguments, sets in (
         ("scan samples", {"edge"}),
         ("scan samples --watch", {"edge", "watch"}),
+        ("scan ray", {"edge"}),  # a folder of this name
         ("scan samples --engine ray", {"edge", "ray"}),
         ("scan s3://b --engine=ray", {"edge", "ray"}),
         (f"export {tmp_path}", {"edge", "ray"}),
