@@ -69,7 +69,7 @@ class Pool:
         self._large_classifier = self._another()
 
     def _another(self) -> Classifier:
-        return Classifier(self.info.path, threshold=self.info.decision.threshold)
+        return Classifier(self.info.path, decision=self.info.decision)
 
     def classify(self, source: str | bytes, preview: bool = True) -> Answer:
         """Classifies an uploaded file.
