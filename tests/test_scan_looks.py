@@ -101,14 +101,15 @@ def test_another_rule_scores_again_what_it_changes_and_only_that(
 
 
 def test_another_file_or_network_scores_again(classifier):
-    row = scored(classifier.info, None, -3.0)
-    assert row.is_scored_by(classifier.info, STATE)
-    assert not row.is_scored_by(classifier.info, FileState(100, 201))
-    other = dataclasses.replace(classifier.info, sha256="other")
+    info = with_looks(classifier.info, None)
+    row = scored(info, None, -3.0)
+    assert row.is_scored_by(info, STATE)
+    assert not row.is_scored_by(info, FileState(100, 201))
+    other = dataclasses.replace(info, sha256="other")
     assert row.is_scored_by(other, STATE)  # only its decision differs
     assert not row.is_scored_by(dataclasses.replace(other, network="other"), STATE)
     odd = dataclasses.replace(row, looks_rule="{odd")
-    assert not odd.is_scored_by(with_looks(classifier.info, BAND), STATE)
+    assert not odd.is_scored_by(with_looks(info, BAND), STATE)
 
 
 def test_a_file_with_another_decision_holds_the_same_network(tmp_path, classifier):
@@ -172,7 +173,7 @@ def test_a_file_of_the_first_version_is_migrated_in_place(version_1, tmp_path):
 def test_a_scan_goes_on_in_a_file_of_the_first_version(version_1, tmp_path, classifier):
     scores = {row.path: row.smoking for row in read_rows(version_1)}
     row = next(read_rows(version_1))
-    info = dataclasses.replace(classifier.info, sha256=row.model)
+    info = with_looks(dataclasses.replace(classifier.info, sha256=row.model), None)
     summary = run_scan(tmp_path / "pictures", version_1, info)
     # Their scores stand; what is new is whether they are uncertain.
     assert (summary.scanned, summary.relabelled) == (0, 2)
