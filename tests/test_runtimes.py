@@ -42,8 +42,8 @@ def test_it_works_without_tensorflow_opencv_and_gradio(make_environment, tmp_pat
     for arguments, code, message in (
         (["info"], 0, "ai-edge-litert"),
         (["scan", "samples", "--db", str(tmp_path / "out.db")], 0, "pictures scanned"),
-        (["live"], 2, "pip install opencv-python"),
-        (["web"], 2, "requirements-web.txt"),
+        (["live"], 2, "smoking-gesture-detector[live]"),
+        (["web"], 2, "smoking-gesture-detector[web]"),
     ):
         result = subprocess.run(
             [python, "-m", "edge_app", *arguments], cwd=ROOT, capture_output=True, text=True
