@@ -159,7 +159,7 @@ def find_data(
     wrong = {name for f in folders if (f / "wrong_labels.csv").is_file() for name in _wrong(f)}
     kept = [e for e in unique if e.name not in wrong]
     if assign:
-        kept = assign_splits(kept, recipe.data["folds"], recipe.seed)
+        kept = assign_splits(kept, recipe.data["folds"], recipe.data["seed"])
     return Data(kept, False, folders)
 
 
