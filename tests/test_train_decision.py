@@ -214,9 +214,10 @@ def test_the_command_folds_the_calibration_into_a_keras_file(pictures, tmp_path)
     before, after = (
         score(load_model(file), examples, SIZES[1:2]).logits for file in (SHIPPED_KERAS, out)
     )
-    slope, shift = np.polyfit(before[:, 0], after[:, 0], 1)
-    assert slope > 0
-    np.testing.assert_allclose(after, slope * before + shift, atol=0.02)
+    told = np.abs(after) < 15  # float32 scores cannot tell more than 16
+    slope, shift = np.polyfit(before[told], after[told], 1)
+    assert slope > 0 and told.mean() > 0.5
+    np.testing.assert_allclose(after[told], slope * before[told] + shift, atol=0.02)
 
 
 @pytest.mark.parametrize(
