@@ -167,19 +167,35 @@ def _outputs(model: Path, out: Path, format: str) -> dict[str, Path]:
     if format == "all":
         if out.exists() and not out.is_dir():
             raise click.BadParameter(f"{out} is not a folder", param_hint="--out")
+        _check_writable(out)
         return {name: out / f"{model.stem}_{name}.tflite" for name in FORMATS}
     if out.suffix != ".tflite":
         raise click.BadParameter(f"{out} does not end in .tflite", param_hint="--out")
     if out.exists() and out.samefile(model):
         raise click.BadParameter(f"{out} is the model itself", param_hint="--out")
+    if out.is_dir():
+        raise click.BadParameter(f"{out} is a folder", param_hint="--out")
+    _check_writable(out.parent)
     return {format: out}
+
+
+def _check_writable(folder: Path) -> None:
+    """Finds out before the long work whether files can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise click.BadParameter(
+            f"nothing can be written to {folder} ({error.strerror})", param_hint="--out"
+        ) from None
 
 
 def _check_pictures(paths: list[Path]) -> None:
     if len(paths) < FEWEST_PICTURES:
         raise click.BadParameter(
-            f"found {len(paths)} pictures, expected at least {FEWEST_PICTURES} of the kind that "
-            "the model will see, best in one folder per label",
+            f"expected folders with at least {FEWEST_PICTURES} pictures of the kind that the model "
+            f"will see, best in one folder per label; found {len(paths)}",
             param_hint="--calibration",
         )
 

@@ -282,7 +282,9 @@ def _size_of(found: Found, shape: Any) -> int:
     given = [None if n is None else int(n) for n in shape]
     if len(given) != 4 or given[1] is None or given[1] != given[2] or given[3] != 3:
         any_size = len(given) == 4 and given[3] == 3 and given[1] is None
-        advice = "; build it on keras.Input((224, 224, 3)), of its own size" if any_size else ""
+        advice = "; build it on keras.Input((224, 224, 3)), of its own size"
+        if not any_size:
+            advice = "; only square RGB pictures are supported: train it on such an input"
         raise ConversionError(
             f"{found.given}: expected an input [size, size, 3], found {given[1:]}{advice}"
         )

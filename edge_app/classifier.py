@@ -91,9 +91,10 @@ class Classifier:
         except TrialError as error:
             raise ModelError(f"{path}: {error}") from None
         except MetadataError as error:
-            raise ModelError(
-                f"{path}: {error}; say what it is: --labels A,B --positive B --input-range 0 1"
-            ) from None
+            remedy = "say what it is: --labels A,B --positive B --input-range 0 1"
+            if content[4:8] != b"TFL3":
+                remedy = "convert it first, in a checkout: python3 run.py convert --help"
+            raise ModelError(f"{path}: {error}; {remedy}") from None
         except RuntimeMissingError:
             raise
         except _DAMAGE as error:

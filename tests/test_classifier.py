@@ -103,3 +103,9 @@ def test_one_classifier_may_be_shared_by_threads(classifier, samples):
     for thread in threads:
         thread.join()
     assert [answers[n] for n in range(8)] == [expected] * 8
+
+
+def test_a_keras_model_is_told_to_be_converted(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 a ZIP archive")
+    with pytest.raises(ModelError, match="convert it first"):
+        Classifier(tmp_path / "model.keras")

@@ -506,3 +506,12 @@ def test_mediapipe_loads_the_shipped_file_as_it_is_and_agrees(samples, classifie
         label, score = mediapipe_answer(SHIPPED_INT8, path, classifier.info.size)
         assert label == prediction.label
         assert score == pytest.approx(prediction.confidence, abs=1.5 / 256)
+
+
+def test_where_nothing_can_be_written_it_says_so_before_the_work(dataset, tmp_path):
+    model = save(small_classifier(), tmp_path / "small.keras")
+    (tmp_path / "file").write_text("no folder")
+    for out in (tmp_path / "file" / "out.tflite", Path("/proc/out.tflite")):
+        result = run_convert(model, "--calibration", dataset, "--out", out)
+        assert result.exit_code == 2
+        assert f"nothing can be written to {out.parent}" in result.stderr
