@@ -154,6 +154,11 @@ def main(
     if result.parities:
         table = to_table(result.parities)
         click.echo(f"P({result.label}) against that of the original model:\n\n{table}")
+        if not any(p.calibration.labelled or p.unseen.labelled for p in result.parities):
+            click.echo(
+                "No folder of the calibration pictures is named like a label, so accuracy and the "
+                "order of the labels were not checked."
+            )
     if report and result.parities:
         data, text = write_report(report, model.name, result.parities)
         click.echo(f"Wrote {data} and {text.name}.")

@@ -515,3 +515,16 @@ def test_where_nothing_can_be_written_it_says_so_before_the_work(dataset, tmp_pa
         result = run_convert(model, "--calibration", dataset, "--out", out)
         assert result.exit_code == 2
         assert f"nothing can be written to {out.parent}" in result.stderr
+
+
+def test_folders_without_the_names_of_the_labels_are_told(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(32):
+        pixels = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    model = save(small_classifier(), tmp_path / "small.keras")
+    result = run_convert(model, "--calibration", folder, "--out", tmp_path / "out.tflite")
+    assert result.exit_code == 0, result.output
+    assert "accuracy and the order of the labels were not checked" in result.stdout
