@@ -178,12 +178,12 @@ def progressive_jpegs(url: str) -> None:
 
 
 def largest_png(url: str) -> None:
-    jobs_of(url, picture_of("PNG", 3460, 3460, "RGBA"), 5)
+    jobs_of(url, picture_of("PNG", 2820, 2820, "RGBA"), 5)
     time.sleep(10)
 
 
 def largest_webp(url: str) -> None:
-    jobs_of(url, picture_of("WEBP", 3460, 3460), 5)
+    jobs_of(url, picture_of("WEBP", 2820, 2820), 5)
     time.sleep(10)
 
 

@@ -139,7 +139,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(client, tmp_path):
 def test_the_largest_pictures_at_once_cost_the_memory_of_one(client, page, server_memory, tmp_path):
     """Four of them, each as large as is taken and decoded in full."""
     bomb = tmp_path / "large.png"
-    Image.new("RGBA", (3460, 3460)).save(bomb)
+    Image.new("RGBA", (2820, 2820)).save(bomb)
     before = server_memory()
     jobs = [
         client.submit(gradio_client.handle_file(str(bomb)), api_name="/classify") for _ in range(4)

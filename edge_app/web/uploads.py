@@ -24,7 +24,7 @@ MOST_MEGAPIXELS_PROGRESSIVE = 40
 """Of one progressive JPEG: libjpeg holds all its coefficients, six bytes a pixel."""
 MOST_MEGAPIXELS_IN_FULL = 24
 """Of one picture in any other format, which takes some ten bytes a pixel while it is decoded."""
-MOST_MEGAPIXELS_ALPHA = 12
+MOST_MEGAPIXELS_ALPHA = 8
 """Of a WebP and of a picture with transparency, which take some sixteen."""
 PIXELS = {
     "jpeg": MOST_MEGAPIXELS,
