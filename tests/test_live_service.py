@@ -92,9 +92,10 @@ def test_its_command_runs_within_its_bounds_on_settings_from_the_environment(
         )
         try:
             assert process.stdout.readline().startswith("frame 0: ")
-            server.stop()
             events = tmp_path / "smoking-live" / "events.jsonl"
-            wait_for(lambda: events.exists() and '"lost"' in events.read_text(), 60)
+            wait_for(lambda: events.exists() and '"start"' in events.read_text(), 60)
+            server.stop()
+            wait_for(lambda: '"lost"' in events.read_text(), 60)
             wait_for(lambda: list(events.parent.glob("*.mp4")), 60)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
