@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import socket
@@ -9,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
 import pytest
+
+from edge_app.live.sources import Item, open_frames
 
 RTSP_PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
@@ -26,6 +29,21 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def frames_until(condition: Callable[[], object], seconds: float = 90, **more):
+    """What `run_live` takes as ``frames``: those of each source, until something is true."""
+    deadline = time.monotonic() + seconds
+
+    def frames(source: str, **options) -> Generator[Item]:
+        with contextlib.closing(open_frames(source, **options, **more)) as items:
+            for item in items:
+                if condition():
+                    return
+                assert time.monotonic() < deadline, "it did not happen in time"
+                yield item
+
+    return frames
 
 
 class MjpegServer:

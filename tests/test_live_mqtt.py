@@ -111,6 +111,7 @@ def test_home_assistant_finds_it_and_sees_the_state(broker, listener):
     wait_for(lambda: listener.last(f"{PREFIX}/availability") == "online")
     wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
     topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
+    wait_for(lambda: listener.last(topic))
     config = json.loads(listener.last(topic))
     assert config["state_topic"] == f"{PREFIX}/state"
     assert config["unique_id"] == "smoking-detector-hall"
@@ -186,7 +187,7 @@ def test_a_broker_that_hangs_does_not_hold_up_the_end(broker, listener):
     took = time.monotonic() - start
     broker._process.send_signal(signal.SIGCONT)
     assert lost == 30
-    assert took < 2
+    assert took < 5  # the broker is silent for as long as it likes
 
 
 def test_a_run_tells_of_its_events_and_its_death_is_told(broker, listener, samples, tmp_path):
@@ -206,9 +207,9 @@ def test_a_run_tells_of_its_events_and_its_death_is_told(broker, listener, sampl
             assert process.stdout.readline().startswith("frame ")
             wait_for(lambda: listener.last(f"{PREFIX}/state") is not None, 60)
             server.stop()
-            wait_for(lambda: listener.last(f"{PREFIX}/sees") == "offline", 30)
+            wait_for(lambda: listener.last(f"{PREFIX}/sees") == "offline", 60)
             server.start()
-            wait_for(lambda: listener.last(f"{PREFIX}/sees") == "online", 30)
+            wait_for(lambda: listener.last(f"{PREFIX}/sees") == "online", 60)
             process.kill()
             wait_for(lambda: listener.last(f"{PREFIX}/availability") == "offline", 60)
         finally:

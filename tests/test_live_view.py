@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -210,7 +211,7 @@ def test_five_watchers_cost_what_one_costs_and_none_is_left_behind(hub, server):
     start = time.monotonic()
     feed(hub, 3)
     took = time.monotonic() - start
-    assert all(len(watcher.pictures) > 3 for watcher in watchers)
+    wait_for(lambda: all(len(watcher.pictures) > 3 for watcher in watchers))
     assert hub.cameras["0-front-door"].encoded <= took * hub.fps + 2
     decoded = cv2.imdecode(np.frombuffer(watchers[0].pictures[-1], np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == SIZE
@@ -236,7 +237,7 @@ def test_a_watcher_who_reads_nothing_does_not_hold_up_the_cameras(hub, server):
         wait_for(lambda: hub.watchers == 1)
         start = time.monotonic()
         feed(hub, 1)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30  # held up, it would never end
 
 
 def test_large_frames_are_made_smaller(hub, server):
@@ -519,35 +520,27 @@ def test_a_camera_that_is_off_at_the_start_is_waited_for(samples):
 )
 def test_a_run_shows_no_password_in_anything_that_it_gives_away(source, tmp_path):
     secrets = (b"s3#", b"cr/", b"et_", b"s3%23", b"/et")
-    settings = [("--serve", "127.0.0.1:0"), ("--archive", tmp_path), ("--duration", "12")]
+    settings = [("--serve", "127.0.0.1:0"), ("--archive", tmp_path)]
     settings += [("--mqtt", "mqtt://me:s3#cr/et@127.0.0.1:9/hall"), ("--source", source)]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "edge_app",
-            "live",
-            *(str(word) for pair in settings for word in pair),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    log, events = tmp_path / "log", tmp_path / "events.jsonl"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [*(sys.executable, "-m", "edge_app", "live"), *map(str, chain(*settings))],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
     try:
-        first = []
-        while not first or not first[-1].startswith(b"Open "):
-            first.append(process.stderr.readline())
-            assert first[-1], first
-        url = first[-1].split()[-1].decode()
-        events = tmp_path / "events.jsonl"
+        wait_for(lambda: b"trying again" in log.read_bytes(), 90)
+        wait_for(lambda: b"the broker cannot be reached" in log.read_bytes(), 60)
         wait_for(lambda: events.exists() and b'"lost"' in events.read_bytes(), 60)
+        url = re.search(r"Open (\S+)", log.read_text())[1]
         given = [get(url + path)[2] for path in ("/", "/metrics", "/health", "/history/0")]
-        output, errors = process.communicate(timeout=90)
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()
-    errors = b"".join(first) + errors
-    assert b"trying again" in errors
-    assert b"the broker cannot be reached" in errors
+    errors = log.read_bytes()
     for text in (output, errors, events.read_bytes(), *given):
         assert not [secret for secret in secrets if secret in text], text
