@@ -26,7 +26,8 @@ from benchmarks.machine import describe_machine, resident_megabytes
 from edge_app import Classifier, Prediction
 from edge_app.imaging import from_frame
 from edge_app.live import Outputs, run_live
-from edge_app.live.sources import Frame, Item, open_frames
+from edge_app.live.frames import Frame, Item
+from edge_app.live.sources import open_frames
 
 SMALL, LARGE = (640, 480), (1920, 1080)
 CPU_GOAL = 0.15

@@ -27,8 +27,9 @@ from edge_app.imaging import from_frame
 from edge_app.live import Camera, Outputs, Rule, run_live
 from edge_app.live.clips import Clips
 from edge_app.live.event_log import EventLog
+from edge_app.live.frames import Frame, Item
 from edge_app.live.pictures import Snapshots
-from edge_app.live.sources import Frame, Item, open_frames
+from edge_app.live.sources import open_frames
 from edge_app.live.view.hub import Hub
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"

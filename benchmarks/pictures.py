@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.web_load import ROOT, start
 from edge_app import Classifier
 from edge_app.live import Camera, Outputs, run_live
-from edge_app.live.sources import Frame, Item
+from edge_app.live.frames import Frame, Item
 from edge_app.live.view.hub import Hub
 from edge_app.live.view.server import Server
 from edge_app.live.window import draw, overlay_evidence

@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge_app.live.sources import Item, open_frames
+from edge_app.live.frames import Item
+from edge_app.live.sources import open_frames
 
 RTSP_PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"

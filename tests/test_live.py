@@ -20,7 +20,8 @@ from PIL import Image, ImageGrab
 from edge_app import Prediction
 from edge_app.cli.live import live
 from edge_app.live import SourceError, loop, run_live
-from edge_app.live.sources import Frame, open_frames
+from edge_app.live.frames import Frame
+from edge_app.live.sources import open_frames
 from edge_app.live.window import draw, overlay_evidence
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")

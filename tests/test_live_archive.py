@@ -121,6 +121,10 @@ def test_the_report_of_a_day_is_one_file_with_pictures_and_links_to_clips(archiv
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_help_says_how_a_day_is_written():
+    assert "--day YYYY-MM-DD" in CliRunner().invoke(command, ["--help"]).output
+
+
 def test_a_report_that_cannot_be_written_is_said(archive, tmp_path):
     (tmp_path / "file").touch()
     result = CliRunner().invoke(command, [str(archive), "--report", str(tmp_path / "file" / "x")])

@@ -18,7 +18,7 @@ from edge_app.live import Camera, Outputs, run_live  # noqa: E402
 from edge_app.live import clips as module  # noqa: E402
 from edge_app.live.clips import Clips, Ring  # noqa: E402
 from edge_app.live.event_detector import Event  # noqa: E402
-from edge_app.live.sources import Frame  # noqa: E402
+from edge_app.live.frames import Frame  # noqa: E402
 
 NAME = "0123456789ab"
 

@@ -1,7 +1,9 @@
 """MQTT against a real Mosquitto."""
 
+import doctest
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +14,8 @@ import time
 import pytest
 from conftest import ROOT
 
+from edge_app.cli.live_setup import Places, make_outputs
+from edge_app.live import Camera
 from edge_app.live import mqtt as live_mqtt
 from edge_app.live.mqtt import Publisher
 
@@ -285,16 +289,51 @@ KNOWN = {  # https://www.home-assistant.io/integrations/binary_sensor.mqtt/#conf
 }
 
 
+KNOWN_OF_DEVICE = {
+    *("configuration_url", "connections", "hw_version", "identifiers", "manufacturer", "model"),
+    *("model_id", "name", "serial_number", "suggested_area", "sw_version", "via_device"),
+}
+
+
+def test_home_assistant_that_starts_later_finds_everything(broker):
+    """What the documentation wants to be retained."""
+    publisher = Publisher(broker.url)
+    wait_for(lambda: publisher._client.is_connected())
+    publisher.write({"event": "start", "id": "a"})
+    late = Listener(broker.port)
+    wait_for(lambda: late.last(f"{PREFIX}/state") == "ON")
+    wait_for(lambda: late.last(f"{PREFIX}/availability") == "online")
+    wait_for(lambda: late.last(f"{PREFIX}/sees") == "online")
+    wait_for(lambda: late.last("homeassistant/binary_sensor/smoking-detector-hall/config"))
+    late.close()
+    publisher.close()
+
+
+def test_cameras_whose_names_look_alike_in_topics_are_still_two(broker, listener):
+    cameras = [Camera("0", "Tür"), Camera("1", "Tor"), Camera("2", "Tär")]
+    outputs = make_outputs(cameras, Places(mqtt=broker.url))
+    for slug, name in (("T-r-1", "Tür"), ("Tor", "Tor"), ("T-r-3", "Tär")):
+        topic = f"homeassistant/binary_sensor/smoking-detector-hall-{slug}/config"
+        wait_for(lambda topic=topic: listener.last(topic))
+        device = json.loads(listener.last(topic))["device"]
+        assert device["name"] == f"Smoking gesture detector hall, {name}"
+    for output in outputs:
+        output.close()
+
+
 def test_the_discovery_is_what_home_assistant_documents(broker, listener):
     publisher = Publisher(broker.url)
     topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
     wait_for(lambda: listener.last(topic))
     config = json.loads(listener.last(topic))
     publisher.close()
+    assert re.fullmatch(r"homeassistant/binary_sensor/[a-zA-Z0-9_-]+/config", topic)
     assert set(config) <= KNOWN
     assert {"state_topic", "unique_id", "device", "origin"} <= set(config)
     assert config["origin"]["name"]  # required by Home Assistant
-    assert config["device"]["identifiers"]
+    assert set(config["origin"]) <= {"name", "sw_version", "support_url"}
+    assert config["device"]["identifiers"]  # or connections
+    assert set(config["device"]) <= KNOWN_OF_DEVICE
     assert config["availability_mode"] in ("all", "any", "latest")
     assert all(set(entry) == {"topic"} for entry in config["availability"])
 
@@ -322,3 +361,7 @@ def test_the_password_of_an_address_without_sense_does_not_show(url):
     with pytest.raises(ValueError) as error:
         Publisher(url)
     assert "sec" not in str(error.value)
+
+
+def test_the_examples_run():
+    assert doctest.testmod(live_mqtt).failed == 0

@@ -17,9 +17,9 @@ from edge_app import Prediction  # noqa: E402
 from edge_app.live import Camera, EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
 from edge_app.live.event_detector import Event  # noqa: E402
 from edge_app.live.event_log import EventLog  # noqa: E402
+from edge_app.live.frames import Frame  # noqa: E402
 from edge_app.live.pictures import Snapshots  # noqa: E402
 from edge_app.live.recorder import Recorder  # noqa: E402
-from edge_app.live.sources import Frame  # noqa: E402
 
 
 def write_video(path, pictures, seconds=3, fps=10):

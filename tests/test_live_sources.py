@@ -33,8 +33,10 @@ from edge_app.live import (  # noqa: E402
     sources,
     zone,
 )
+from edge_app.live import frames as frames_module  # noqa: E402
 from edge_app.live.devices import list_cameras  # noqa: E402
-from edge_app.live.sources import Found, Frame, Gate, Lost, open_frames  # noqa: E402
+from edge_app.live.frames import Found, Frame, Gate, Lost  # noqa: E402
+from edge_app.live.sources import open_frames  # noqa: E402
 
 
 class FakeDevice:
@@ -600,6 +602,6 @@ def test_a_slow_frame_rate_is_no_outage(device, quick, monkeypatch):
     frames.close()
 
 
-@pytest.mark.parametrize("module", [capture, devices, meter, sources, zone])
+@pytest.mark.parametrize("module", [capture, devices, frames_module, meter, sources, zone])
 def test_the_examples_run(module):
     assert doctest.testmod(module).failed == 0

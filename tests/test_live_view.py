@@ -27,7 +27,7 @@ from live_servers import MjpegServer, RtspServer, wait_for  # noqa: E402
 from edge_app import Prediction  # noqa: E402
 from edge_app.cli.live import live  # noqa: E402
 from edge_app.live import Camera, Moment  # noqa: E402
-from edge_app.live.sources import Frame  # noqa: E402
+from edge_app.live.frames import Frame  # noqa: E402
 from edge_app.live.view.hub import Hub  # noqa: E402
 from edge_app.live.view.server import Server, is_loopback, parse_address  # noqa: E402
 from edge_app.live.view.texts import TEXTS, language_of  # noqa: E402

@@ -15,7 +15,10 @@ from edge_app.invocation import invocation
 @click.command(epilog=f"Example: {invocation()} events watch --report today.html")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--day", type=click.DateTime(["%Y-%m-%d"]), help="Only events that began on this day."
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Only events that began on this day.",
 )
 @click.option("--camera", help="Only events of the camera with this name.")
 @click.option(

@@ -96,12 +96,23 @@ def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
                 snapshots=Snapshots(snapshots) if snapshots else None,
                 clips=_make_clips(places),
                 recorder=Recorder(_of(record, camera), camera.fps or 15.0) if record else None,
-                publisher=Publisher(mqtt, camera.name) if mqtt else None,
+                publisher=Publisher(mqtt, camera.name, slug) if mqtt else None,
             )
-            for camera in cameras
+            for camera, slug in zip(cameras, _slugs(cameras), strict=True)
         ]
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def _slugs(cameras: Sequence[Camera]) -> list[str]:
+    """What stands for each camera in MQTT topics; a number is added where two would be the same."""
+    from edge_app.live.mqtt import topic_name
+
+    slugs = [topic_name(camera.name) for camera in cameras]
+    return [
+        f"{slug}-{number}" if slugs.count(slug) > 1 else slug
+        for number, slug in enumerate(slugs, 1)
+    ]
 
 
 def _make_clips(places: Places) -> Clips | None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
 from edge_app.live.event_detector import Event, EventDetector, Rule, State
+from edge_app.live.frames import Found, Frame, Lost
 from edge_app.live.glance import Glance
 from edge_app.live.meter import Meter
 from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
 from edge_app.live.redact import shown
-from edge_app.live.sources import Found, Frame, Lost
 from edge_app.live.zone import Cutter, Region, Zone
 
 logger = logging.getLogger(__name__)

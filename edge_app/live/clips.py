@@ -23,9 +23,9 @@ import numpy as np
 from edge_app.files import whole_file
 from edge_app.invocation import install_hint
 from edge_app.live.event_detector import Event
+from edge_app.live.frames import Frame, Gate
 from edge_app.live.opencv import import_opencv
 from edge_app.live.pictures import encode_jpeg, prune
-from edge_app.live.sources import Frame, Gate
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,10 @@ from edge_app.classifier import Classifier
 from edge_app.live.camera import Camera, Counts, Moment, Watcher
 from edge_app.live.errors import SourceError
 from edge_app.live.event_detector import Rule
+from edge_app.live.frames import Item
 from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
-from edge_app.live.sources import Item, open_frames
+from edge_app.live.sources import open_frames
 from edge_app.live.window import Window, has_screen
 
 logger = logging.getLogger(__name__)

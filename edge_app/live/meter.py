@@ -6,7 +6,7 @@ import time
 from collections import deque
 
 from edge_app.classifier import Prediction
-from edge_app.live.sources import Frame
+from edge_app.live.frames import Frame
 
 
 class Meter:

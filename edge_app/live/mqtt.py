@@ -1,7 +1,9 @@
 """State and events for a home: MQTT with Home Assistant's discovery.
 
-Interface: https://www.home-assistant.io/integrations/binary_sensor.mqtt/ and, for ``origin`` and
-the discovery topic, https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+Interface: https://www.home-assistant.io/integrations/binary_sensor.mqtt/ and, for ``origin``, the
+discovery topic and what has to be retained,
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery; checked against the
+schema in Home Assistant's code (homeassistant/components/mqtt/schemas.py).
 """
 
 from __future__ import annotations
@@ -31,6 +33,15 @@ _ANSWER_SECONDS = 8.0  # a broker that is silent for so long is reported
 _PROBE_SECONDS = 2.0  # for a second attempt that only asks for the reason
 
 
+def topic_name(name: str) -> str:
+    """A name with the characters that Home Assistant allows in discovery topics.
+
+    >>> topic_name("Front door")
+    'Front-door'
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
+
+
 class Publisher:
     """Publishes to a broker, which may be away, go and come back.
 
@@ -40,13 +51,15 @@ class Publisher:
     while the broker is away waits, and the events file is what to trust).
     """
 
-    def __init__(self, url: str, camera: str = ""):
+    def __init__(self, url: str, camera: str = "", slug: str = ""):
         """Begins to connect; the broker need not be there yet.
 
         Args:
             url: ``mqtt://[user:password@]host[:port][/NAME]``, or ``mqtts://`` for TLS. NAME tells
                 one detector from another; without it, the machine's name.
-            camera: tells one camera of a detector from another; added to NAME.
+            camera: name of the camera, for people.
+            slug: tells one camera of a detector from another in topics; added to NAME. As
+                ``camera`` if it is empty.
 
         Raises:
             ValueError: it is no such URL, or paho-mqtt is not installed.
@@ -61,9 +74,10 @@ class Publisher:
         self._host = place[1].strip("[]")
         self._port = int(place[2] or SCHEMES[address.scheme])
         name = unquote((place[3] or "").strip("/")) or socket.gethostname()
-        self.name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{name}-{camera}" if camera else name)
+        slug = slug or camera
+        self.name = topic_name(f"{name}-{slug}" if slug else name)
         self.prefix = f"smoking-detector/{self.name}"
-        self._camera = camera
+        self._title = f"{name}, {camera}" if camera else name
         self._state, self._sees = "OFF", "online"
         self._waiting: list[Any] = []
         self._refused = 0
@@ -213,7 +227,7 @@ class Publisher:
             "origin": {"name": "smoking-gesture-detector", "sw_version": __version__},
             "device": {
                 "identifiers": [identity],
-                "name": f"Smoking gesture detector {self.name}",
+                "name": f"Smoking gesture detector {self._title}",
                 "model": "Smoking gesture detector",
                 "sw_version": __version__,
             },

@@ -17,11 +17,11 @@ from edge_app.decision import Decision
 from edge_app.live.clips import Clips
 from edge_app.live.event_detector import Event
 from edge_app.live.event_log import EventLog
+from edge_app.live.frames import Frame
 from edge_app.live.mqtt import Publisher
 from edge_app.live.pictures import Snapshots, save_picture
 from edge_app.live.recorder import Recorder
 from edge_app.live.redact import shown
-from edge_app.live.sources import Frame
 
 if TYPE_CHECKING:
     from edge_app.live.camera import Camera
