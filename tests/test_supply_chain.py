@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 
@@ -18,3 +20,15 @@ def test_the_wheel_carries_licence_and_notice():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'license-files = ["LICENSE", "NOTICE"]' in text
     assert "smoking_mobilenetv2_int8.tflite" in (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+
+def test_a_gpl_library_in_a_wheel_is_found_and_explained_in_the_notice():
+    av = pytest.importorskip("av", reason="needs requirements-live.txt")
+    if not list(Path(av.__file__).parent.parent.glob("av*/**/libx264*")):
+        pytest.skip("this PyAV has no libx264 in its wheel")
+    command = [sys.executable, ROOT / ".ci" / "licences", ROOT / "requirements-live.txt"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert "libx264 GPL-2.0-or-later" in result.stdout
+    assert result.stdout.rstrip().endswith("look at: av")
+    assert "libx264" in (ROOT / "NOTICE").read_text()
