@@ -2,8 +2,8 @@
 
 The last seconds are kept as JPEG in memory, so that a clip begins before its event does. Encoding
 is PyAV's (FFmpeg); with OpenCV the same clip took 15 times as long, and it has no H.264. VP9 takes
-PyAV as long as H.264, but iPhones play it in WebM only from iOS 17.4 on, and the wheels of PyAV hold
-GPL libraries whichever codec is used; see NOTICE.
+PyAV as long as H.264, but iPhones play it in WebM only from iOS 17.4 on, and PyAV's wheels hold GPL
+libraries whichever codec is used; see NOTICE.
 """
 
 from __future__ import annotations
