@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convert.errors import ConversionError
-from edge_app.labels import LABEL_FILE, is_numbered, read_labels
+from edge_app.labels import labels_beside
 
 _HDF5, _ZIP, _TFLITE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"TFL3"
 _LARGEST = 4_000_000_000
@@ -50,8 +50,12 @@ class Found:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Found]:
+def opened(path: Path, *, labels_needed: bool = True) -> Iterator[Found]:
     """Finds the model in a file, a folder or a ZIP archive, which is unpacked for the time.
+
+    Args:
+        path: of the model.
+        labels_needed: whether a ``labels.txt`` beside it that cannot be read is an error.
 
     Raises:
         ConversionError: there is none, or it is of a kind that is not converted.
@@ -64,7 +68,12 @@ def opened(path: Path) -> Iterator[Found]:
             where = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convert-")))
             _unpack(path, where)
         file, kind = _find(path, where)
-        labels, numbered = _labels_beside(file)
+        try:
+            labels, numbered = labels_beside(file)
+        except ValueError as error:
+            if labels_needed:
+                raise ConversionError(str(error)) from None
+            labels, numbered = (), False
         yield Found(path, file, kind, labels, numbered)
 
 
@@ -134,11 +143,3 @@ def _unpack(archive: Path, folder: Path) -> None:
                 members.extract(entry, folder)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         raise ConversionError(f"{archive}: cannot be unpacked ({error})") from None
-
-
-def _labels_beside(file: Path) -> tuple[tuple[str, ...], bool]:
-    path = file.with_name(LABEL_FILE)
-    try:
-        return read_labels(path), is_numbered(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return (), False

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_app import Classifier
+from edge_app.files import whole_file
 
 MOST_FLIPS = 0.01
 """An integer file that gives more than this share of the pictures another label is not written."""
@@ -178,15 +179,17 @@ def write_report(path: Path, model: str, parities: Sequence[FileParity]) -> tupl
     """
     stem = path.with_suffix("") if path.suffix in (".json", ".md") else path
     data, text = (stem.with_name(stem.name + end) for end in (".json", ".md"))
-    stem.parent.mkdir(parents=True, exist_ok=True)
     report = {"model": model, "files": [asdict(parity) for parity in parities]}
-    data.write_text(json.dumps(report, indent=2) + "\n")
-    text.write_text(
+    with whole_file(data) as partial:
+        partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    page = (
         f"# Parity check of {model}\n\nScores of the Keras model against those of each "
         "file, on the pictures that the conversion\nwas calibrated on and on others: how many get "
         "another label, mean and largest difference\nof the score, how many of those with a known "
         "label both get right, and the median time of\none inference.\n\n" + to_table(parities)
     )
+    with whole_file(text) as partial:
+        partial.write_text(page, encoding="utf-8")
     return data, text
 
 

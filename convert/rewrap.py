@@ -6,6 +6,7 @@ range as the input, two scores that sum to 1 as the output, metadata.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from convert.network import as_convolution
 from convert.parity import Part, check
 from convert.pictures import take_evenly
 from edge_app.decision import Decision
+from edge_app.description import Description
 from edge_app.files import whole_file
 from edge_app.inspection import ForeignModelError, InputUnknownError, describe
 from edge_app.preprocessing import Preprocessing
@@ -53,7 +55,7 @@ def rewrap(
         ConversionError: it is damaged, no image classifier, or something is missing.
     """
     content = found.file.read_bytes()
-    classes, known = _described(found, content, options)
+    classes, known = _described(found, content, options, say)
     runner = _Runner(content)
     source = Source(
         found.given,
@@ -100,18 +102,25 @@ def rewrap(
 
 
 def _described(
-    found: Found, content: bytes, options: Options
+    found: Found, content: bytes, options: Options, say: Callable[[str], None]
 ) -> tuple[Classes, Preprocessing | None]:
     """The labels and outputs, and what the file or the user states about the input."""
     labels = options.labels or found.labels or None
-    known: Preprocessing | None = None
+    known = options.preprocessing
+
+    def described(preprocessing: Preprocessing | None) -> Description:
+        def warn(text: str) -> None:
+            if preprocessing is options.preprocessing:
+                say(f"Warning: {text}")
+
+        return describe(found.file, content, labels, options.positive, preprocessing, warn)
+
     try:
-        try:
-            given = options.preprocessing
-            description = describe(found.file, content, labels, options.positive, given)
-            known = description.preprocessing
-        except InputUnknownError:
-            description = describe(found.file, content, labels, options.positive, PIXELS)
+        # What it takes for pixels may be told from pictures later; all else has to be known now.
+        description = described(known or PIXELS)
+        if known is None:
+            with contextlib.suppress(InputUnknownError):
+                known = described(None).preprocessing
     except ForeignModelError as error:
         raise ConversionError(f"{found.given}: {error}") from None
     return Classes(description.labels, description.positive, description.activation), known

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.metadata
+import os
 import re
 import shutil
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from edge_app.classifier import DEFAULT_MODEL, Classifier
+from edge_app.classifier import DEFAULT_MODEL, Classifier, ModelInfo
 from edge_app.invocation import install_hint
 
 _ROOT = Path(__file__).parent.parent
@@ -34,6 +36,9 @@ if __name__ == "__main__":
     reach = Reach(host, port, proxies=["*" if in_a_space else "127.0.0.1"])
     serve(Classifier(), reach, ready=print)
 '''
+
+_UNFINISHED = ".unfinished"
+"""Files are written into this folder inside of the Space's first, and appear when all are there."""
 
 _README = """---
 title: Smoking gesture detector
@@ -89,13 +94,37 @@ def write_space(
 
     Raises:
         SpaceError: the folder holds something already, or a package to be pinned is missing.
+        OSError: it cannot be written, as on a full disk; nothing is left of it.
         edge_app.classifier.ModelError: the model cannot be used.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - {_UNFINISHED}):
         raise SpaceError(f"{folder} holds something already; name a folder that is new or empty")
     info = Classifier(model).info
     versions = _versions()
-    folder.mkdir(parents=True, exist_ok=True)
+    was_there = folder.exists()
+    unfinished = folder / _UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    try:
+        unfinished.mkdir(parents=True)
+        _fill(unfinished, info, versions, space, hub_model)
+        for path in list(unfinished.iterdir()):
+            path.rename(folder / path.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):  # it is full, as it should be
+                folder.rmdir()
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def _fill(
+    folder: Path,
+    info: ModelInfo,
+    versions: dict[str, str],
+    space: str | None,
+    hub_model: str | None,
+) -> None:
+    model = info.path
     for file in page_files():
         target = folder / file.relative_to(_ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +160,6 @@ def write_space(
     if not (folder / "models" / "README.md").exists():
         readme = re.sub(r"What it gets wrong.*\n", "", readme)
     (folder / "README.md").write_text(readme, encoding="utf-8")
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
 def push_space(folder: Path, space: str) -> str:

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from conftest import SHIPPED_INT8, SHIPPED_KERAS, make_dataset, run_module
 from PIL import Image
 
-from convert.__main__ import main
 from convert.canonical import canonicalize
+from convert.cli import main
 from convert.graph import code_of, read
 from convert.loading import ConversionError, load_classifier
 from convert.pictures import for_calibration, take_evenly

@@ -21,7 +21,7 @@ from convert_models import (
     write_pictures,
 )
 
-from convert.__main__ import main
+from convert.cli import main
 from convert.errors import ConversionError
 from convert.loading import load
 from edge_app import Classifier

@@ -329,9 +329,9 @@ def test_a_result_is_not_overwritten_by_its_own_export(result, tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(result, tmp_path):
     (tmp_path / "file").touch()
     done = export(result, "--copy-to", tmp_path / "file" / "inner")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert f"{tmp_path / 'file' / 'inner'}: cannot be written to" in done.stderr
     done = export(result, "--out", tmp_path / "file" / "out.csv")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "out.csv: cannot be written" in done.stderr
     assert "Traceback" not in done.stderr

@@ -46,6 +46,15 @@ def test_commands_that_import_tensorflow(module):
         assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_the_conversion_without_run_py(seconds, tmp_path):
+    pytest.importorskip("tensorflow")
+    command = ["-m", "convert", str(tmp_path), "--out", str(tmp_path / "out.tflite")]
+    code, errors = interrupted(command, seconds)
+    assert code in (130, 1, 2), errors  # 1: it had seen that the folder is empty
+    assert "Traceback" not in errors
+
+
 def test_an_error_that_an_interrupted_import_makes_of_it_is_not_shown():
     """As extension modules do, which turn KeyboardInterrupt into ImportError."""
     code = """

@@ -21,6 +21,15 @@ NOT_WRITTEN = 3
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
+class NotWrittenError(click.ClickException):
+    """A file or folder that cannot be written; the message names it."""
+
+    exit_code = NOT_WRITTEN
+
+    def __init__(self, name: object, error: OSError):
+        super().__init__(f"{name}: cannot be written ({error.strerror or error})")
+
+
 class Ending(click.Command):
     """A command that ends with one line and the right exit code."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edge_app.classifier import DEFAULT_MODEL, ModelError
+from edge_app.cli.ending import NotWrittenError
 from edge_app.invocation import invocation
 
 
@@ -33,5 +34,7 @@ def space(out: Path, model: Path, hub_model: str | None, push: str | None) -> No
         click.echo(f"Wrote {len(files)} files to {out}")
         if push:
             click.echo(f"Pushed to {push_space(out, push)}")
+    except OSError as error:
+        raise NotWrittenError(out, error) from None
     except (SpaceError, ModelError) as error:
         raise click.UsageError(str(error)) from None
