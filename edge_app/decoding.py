@@ -15,6 +15,8 @@ _MOST = 0.5
 _END_OF_JPEG = b"\xff\xd9"
 _NOISE = 2
 """Grey levels between pixels of rows that libjpeg had no data for."""
+_BAND = 1_000_000
+"""Pixels that are compared at once."""
 _REDUCED_FROM = 24_000_000
 """Pixels from which on a picture is made smaller before its mode is changed."""
 
@@ -87,10 +89,12 @@ def _missing(image: Image.Image) -> float:
     # A BMP ends with the highest row, an interlaced GIF or PNG with the last odd one.
     last = 0 if image.format == "BMP" else max(height // 2 * 2 - 1, 0)
     fill = np.asarray(image.crop((0, last, 1, last + 1))).astype(np.int16)
-    empty = 0
-    for row in range(height):
-        pixels = np.asarray(image.crop((0, row, width, row + 1))).astype(np.int16)
-        empty += bool((np.abs(pixels - fill) <= _NOISE).all())
+    empty, band = 0, max(1, _BAND // width)  # a header may state millions of rows
+    for top in range(0, height, band):
+        bottom = min(top + band, height)
+        pixels = np.asarray(image.crop((0, top, width, bottom))).astype(np.int16)
+        near = np.abs(pixels - fill) <= _NOISE
+        empty += int(near.reshape(bottom - top, -1).all(axis=1).sum())
     return empty / height
 
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_app.description import Description
-from edge_app.labels import LABEL_FILE, choose_positive, is_numbered, read_labels
+from edge_app.labels import LABEL_FILE, choose_positive, labels_beside
 from edge_app.metadata import Metadata, MetadataError, last_operator, read_metadata
 from edge_app.preprocessing import NAMED, Preprocessing
 from edge_app.runtime import make_interpreter
 
+_log = logging.getLogger(__name__)
+
 _PLAIN = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
+_INPUT_UNKNOWN = (
+    "does not say which values it takes for pixels. Were they divided by 255 in training: "
+    "--input-range 0 1; by 127.5, less 1: --input-range -1 1; neither: --input-range 0 255; by "
+    "preprocess_input of ResNet50 or VGG16: --preprocess caffe; with ImageNet's mean and "
+    "deviation: --preprocess torch"
+)
+_SAME_RANGE = 0.2
+"""Share of the range that its ends may differ by: it was told from pictures without black or white.
+"""
 _SOFTMAX, _LOGISTIC = 25, 14  # BuiltinOperator of the TFLite schema
 
 
@@ -33,11 +45,22 @@ def describe(
     labels: Sequence[str] | None,
     positive: str | None,
     preprocessing: Preprocessing | None,
+    warn: Callable[[str], None] = _log.warning,
 ) -> Description:
     """Puts together what a foreign file, the files beside it and the user say.
 
+    Args:
+        model: the file.
+        content: its bytes.
+        labels: the user's, in the order of the outputs.
+        positive: the user's choice of what is looked for.
+        preprocessing: what the user says the model was trained on.
+        warn: is told where the user says something else than the file.
+
     Raises:
-        ForeignModelError: something is missing or does not fit, without the model's name.
+        InputUnknownError: only the preprocessing is missing.
+        ForeignModelError: something is missing or does not fit, without the model's name. All
+            that is missing is in one message.
     """
     if b"edgetpu-custom-op" in content:
         raise ForeignModelError(
@@ -53,31 +76,40 @@ def describe(
     metadata = None
     with contextlib.suppress(MetadataError, LookupError, ValueError):
         metadata = read_metadata(content)
-    beside, from_teachable_machine = _labels_beside(model)
+    names = tuple(labels or (metadata and metadata.labels) or ())
+    from_teachable_machine = False
+    if labels is None:
+        try:
+            beside, from_teachable_machine = labels_beside(model)
+        except ValueError as error:
+            raise ForeignModelError(str(error)) from None
+        names = names or beside
     classes = int(made["shape"][1])
-    names = tuple(labels or (metadata and metadata.labels) or beside)
     expected = max(classes, 2)
+    missing, chosen = [], ""
     if len(names) != expected:
         have = f"has {len(names)} labels ({', '.join(names)})" if names else "does not name them"
-        raise ForeignModelError(
+        missing.append(
             f"has {classes} output{'s'[: classes > 1]} and {have}; give {expected} labels in the "
             f"order of the outputs, as --labels {','.join('ABCDEFGH'[:expected])}, or put a "
             f"{LABEL_FILE} beside it"
         )
+    else:
+        try:
+            chosen = choose_positive(names, positive)
+        except ValueError as error:
+            missing.append(str(error))
     found = preprocessing or _preprocessing_of(taken, metadata)
-    if found is None and from_teachable_machine and labels is None:
+    if found is None and from_teachable_machine:
         found = NAMED["tf"]
     if found is None:
-        raise InputUnknownError(
-            "does not say which values it takes for pixels. Were they divided by 255 in training: "
-            "--input-range 0 1; by 127.5, less 1: --input-range -1 1; neither: --input-range 0 "
-            "255; by preprocess_input of ResNet50 or VGG16: --preprocess caffe; with ImageNet's "
-            "mean and deviation: --preprocess torch"
-        )
-    try:
-        chosen = choose_positive(names, positive)
-    except ValueError as error:
-        raise ForeignModelError(str(error)) from None
+        if not missing:
+            raise InputUnknownError(_INPUT_UNKNOWN)
+        missing.append(f"and it {_INPUT_UNKNOWN}")
+    if missing or found is None:
+        raise ForeignModelError("; ".join(missing))
+    if preprocessing is not None and (problem := _contradiction(taken, preprocessing)):
+        warn(f"{model}: {problem}")
     activation = _activation(interpreter, content, taken, made)
     return Description(model.stem, names, chosen, found.mean, found.std, found.channels, activation)
 
@@ -100,22 +132,10 @@ def _check_shapes(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return inputs[0], flat[0]
 
 
-def _labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
-    """The labels of a ``labels.txt`` beside the model, and whether Teachable Machine wrote it."""
-    path = model.with_name(LABEL_FILE)
-    try:
-        return read_labels(path), is_numbered(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return (), False
-
-
 def _preprocessing_of(taken: dict[str, Any], metadata: Metadata | None) -> Preprocessing | None:
     """What the file itself says: the quantization of an integer input, or its metadata."""
-    scale, zero_point = taken["quantization"]
-    if scale:
-        # A pixel is the integer itself, less 128 where that is signed: no arithmetic, no rounding.
-        mean = zero_point + (128.0 if np.dtype(taken["dtype"]) == np.int8 else 0.0)
-        found = Preprocessing((mean,) * 3, (1 / scale,) * 3)
+    found = _quantized_for(taken)
+    if found is not None:
         low, high = found.range or (0.0, 0.0)
         for black, white in _PLAIN:
             if max(abs(low - black), abs(high - white)) < 0.05 * (white - black):
@@ -127,6 +147,31 @@ def _preprocessing_of(taken: dict[str, Any], metadata: Metadata | None) -> Prepr
         with contextlib.suppress(ValueError):
             return Preprocessing(mean, std)
     return None
+
+
+def _quantized_for(taken: dict[str, Any]) -> Preprocessing | None:
+    """What the quantization of an integer input makes of pixels; None for floats."""
+    scale, zero_point = taken["quantization"]
+    if not scale:
+        return None
+    # A pixel is the integer itself, less 128 where that is signed: no arithmetic, no rounding.
+    mean = zero_point + (128.0 if np.dtype(taken["dtype"]) == np.int8 else 0.0)
+    return Preprocessing((mean,) * 3, (1 / scale,) * 3)
+
+
+def _contradiction(taken: dict[str, Any], given: Preprocessing) -> str | None:
+    """Why what the user says of pixels cannot be what an integer input was quantized for."""
+    own = _quantized_for(taken)
+    if own is None or own.range is None:
+        return None
+    low, high = own.range
+    values = given.apply(np.array([[0, 0, 0], [255, 255, 255]]))
+    if max(abs(values.min() - low), abs(values.max() - high)) < _SAME_RANGE * (high - low):
+        return None
+    return (
+        f"its input is quantized for values from {low:.2g} to {high:.2g}, but pixels are given as "
+        f"{given}; leave out --input-range and --preprocess to use the file's own range"
+    )
 
 
 def _activation(

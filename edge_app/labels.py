@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LABEL_FILE = "labels.txt"
+_LARGEST_LABEL_FILE = 1_000_000  # bytes
 
 _NUMBERED = re.compile(r"\d+\s*[:.,)]?\s+(\S.*)")
 
@@ -37,13 +38,42 @@ def read_labels(path: Path) -> tuple[str, ...]:
     The numbers that Teachable Machine puts before each label are left out.
 
     Raises:
-        ValueError: it is no text, or empty.
-        OSError: it cannot be read.
+        ValueError: it cannot be read, is no text, or empty; the message names it.
     """
+    return parse_labels(_read_text(path))
+
+
+def labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
+    """The labels of a ``labels.txt`` beside a model, and whether Teachable Machine wrote it.
+
+    None and False where there is none.
+
+    Raises:
+        ValueError: as `read_labels`.
+    """
+    path = model.with_name(LABEL_FILE)
+    if not path.is_file():
+        return (), False
+    text = _read_text(path)
+    return parse_labels(text), is_numbered(text)
+
+
+def _read_text(path: Path) -> str:
     try:
-        return parse_labels(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path}: is no list of labels ({error})") from None
+        if path.stat().st_size > _LARGEST_LABEL_FILE:
+            raise ValueError(f"{path}: is too large for a list of labels")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    # Editors on Windows write UTF-16 with a byte order mark.
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text in UTF-8; save it as UTF-8") from None
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{path}: is no list of labels, one per line")
+    return text
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
@@ -53,8 +83,6 @@ def parse_labels(text: str) -> tuple[str, ...]:
     ('With Mask', 'Without Mask')
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise ValueError("it is empty")
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
     if is_numbered(text):
         lines = [match[1] for match in numbered if match]
@@ -77,6 +105,11 @@ def split_labels(text: str) -> tuple[str, ...]:
     path = Path(text)
     if "," not in text and path.is_file():
         labels = read_labels(path)
+    elif "," not in text and (path.suffix or path.name != text):
+        raise ValueError(
+            f"{text}: there is no such label file; give one with one label per line, or the labels "
+            "themselves, as --labels no,yes"
+        )
     else:
         labels = tuple(label.strip() for label in text.split(","))
     if len(labels) < 2 or not all(labels) or len(set(labels)) < len(labels):

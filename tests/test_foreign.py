@@ -7,12 +7,14 @@ import pytest
 from click.testing import CliRunner
 from conftest import SHIPPED_INT8
 
+from edge_app import inspection
 from edge_app.cli import main
 from edge_app.description import Description, positive_score, read_description
 from edge_app.foreign import self_describing
 from edge_app.inspection import ForeignModelError
 from edge_app.live.errors import SourceError
 from edge_app.live.sources import open_frames
+from edge_app.metadata import METADATA_BUFFER
 from edge_app.preprocessing import NAMED, Preprocessing, choose
 
 
@@ -99,3 +101,52 @@ def test_an_address_is_to_be_downloaded_first():
 def test_a_folder_is_to_be_scanned(tmp_path):
     with pytest.raises(SourceError, match=r"is a folder.* scan "):
         open_frames(str(tmp_path))
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """The shipped network as somebody else would export it: it says nothing of itself."""
+    content = SHIPPED_INT8.read_bytes()
+    path = tmp_path / "bare.tflite"
+    network = content[: content.index(b"PK\3\4")]
+    path.write_bytes(network.replace(METADATA_BUFFER.encode(), b"_" * len(METADATA_BUFFER)))
+    return path
+
+
+def test_all_that_is_missing_is_asked_for_at_once(bare, monkeypatch):
+    monkeypatch.setattr(inspection, "_preprocessing_of", lambda *_: None)  # as of a float model
+    for given, asked in (
+        ({}, ["--labels A,B", "--input-range 0 1"]),
+        ({"labels": ("A", "B")}, ['--positive "B"', "--input-range 0 1"]),
+    ):
+        with pytest.raises(ForeignModelError) as caught:
+            self_describing(bare, **given)
+        assert all(option in str(caught.value) for option in asked)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("Käse\nBrot\n".encode("latin-1"), "save it as UTF-8"), (b"\n \n", "no list of labels")],
+)
+def test_a_label_file_that_cannot_be_used_is_named(bare, content, reason):
+    beside = bare.with_name("labels.txt")
+    beside.write_bytes(content)
+    with pytest.raises(ForeignModelError, match=f"labels.txt: .*{reason}"):
+        self_describing(bare)
+    result = CliRunner().invoke(main, ["info", "--model", str(bare), "--labels", str(beside)])
+    assert result.exit_code == 2
+    assert reason in result.output and "Traceback" not in result.output
+    assert self_describing(bare, labels=("no", "smoking"))  # then nobody needs that file
+
+
+def test_a_range_that_contradicts_the_quantization_is_a_warning(bare, caplog, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bare.parent))
+    labels = ("no", "smoking")
+    self_describing(bare, labels=labels, preprocessing=Preprocessing.of_range(-1, 1))
+    assert not caplog.messages
+    for given in (Preprocessing.of_range(0, 1), NAMED["caffe"]):
+        caplog.clear()
+        self_describing(bare, labels=labels, preprocessing=given)
+        (message,) = caplog.messages
+        assert "quantized for values from -1 to 1" in message and str(given) in message

@@ -80,6 +80,11 @@ def test_the_option_takes_names_or_a_file(tmp_path):
     (tmp_path / "labels.txt").write_text("0 A\n1 B\n2 C\n")
     assert split_labels(str(tmp_path / "labels.txt")) == ("A", "B", "C")
     assert split_labels(" no , yes ") == ("no", "yes")
+    (tmp_path / "windows.txt").write_text("Käse\nBrot\n", encoding="utf-16")
+    assert split_labels(str(tmp_path / "windows.txt")) == ("Käse", "Brot")
+    for missing in ("labels.txt", str(tmp_path / "missing")):
+        with pytest.raises(ValueError, match=f"{missing}: there is no such label file"):
+            split_labels(missing)
     for wrong in ("A", "A,", "A,A", ""):
         with pytest.raises(ValueError, match="--labels no,yes"):
             split_labels(wrong)
