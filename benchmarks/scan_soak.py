@@ -46,7 +46,7 @@ def make_model(path: Path) -> None:
 
 
 def soak(folder: Path, pictures: int, side: int, limit: float) -> tuple[list[float], int, float]:
-    """Scans so many pictures, for at most so many seconds.
+    """Scans pictures, and stops after the given number of seconds.
 
     Returns:
         Megabytes every few seconds, the number of rows in the end, and the seconds it took.

@@ -218,7 +218,7 @@ def _writing(out: Path) -> Iterator[None]:
     except BrokenPipeError:  # of standard output
         raise
     except OSError as error:
-        raise NotWrittenError(error.filename or out, error) from None
+        raise NotWrittenError.of(error.filename or out, error) from None
 
 
 def _check_pictures(paths: list[Path]) -> None:

@@ -46,7 +46,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
     """The labels of a ``labels.txt`` beside a model, and whether Teachable Machine wrote it.
 
-    None and False where there is none.
+    Without that file: no labels, and False.
 
     Raises:
         ValueError: as `read_labels`.

@@ -26,8 +26,10 @@ class NotWrittenError(click.ClickException):
 
     exit_code = NOT_WRITTEN
 
-    def __init__(self, name: object, error: OSError):
-        super().__init__(f"{name}: cannot be written ({error.strerror or error})")
+    @classmethod
+    def of(cls, name: object, error: OSError) -> NotWrittenError:
+        """From what the system said."""
+        return cls(f"{name}: cannot be written ({error.strerror or error})")
 
 
 class Ending(click.Command):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from edge_app.cli.ending import NOT_WRITTEN, NotWrittenError
+from edge_app.cli.ending import NotWrittenError
 from edge_app.cli.options import SOME_UNREADABLE
 from edge_app.files import is_remote, whole_file
 from edge_app.invocation import install_hint, invocation
@@ -146,9 +146,7 @@ def _copies(
         chosen = (row for row in rows if row.error is None and (is_found(row) or not found_only))
         summary = copy_pictures(chosen, folder, hard_link, below, track=bar)
     except CopyError as error:
-        problem = click.ClickException(str(error))
-        problem.exit_code = NOT_WRITTEN
-        raise problem from None
+        raise NotWrittenError(str(error)) from None
     click.echo(f"{summary.text()}: {folder}", err=True)
     return summary.missing
 
@@ -171,4 +169,4 @@ def _write_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotWrittenError(out, error) from None
+        raise NotWrittenError.of(out, error) from None

@@ -35,6 +35,6 @@ def space(out: Path, model: Path, hub_model: str | None, push: str | None) -> No
         if push:
             click.echo(f"Pushed to {push_space(out, push)}")
     except OSError as error:
-        raise NotWrittenError(out, error) from None
+        raise NotWrittenError.of(out, error) from None
     except (SpaceError, ModelError) as error:
         raise click.UsageError(str(error)) from None
