@@ -125,6 +125,12 @@ def test_help_says_how_a_day_is_written():
     assert "--day YYYY-MM-DD" in CliRunner().invoke(command, ["--help"]).output
 
 
+def test_a_day_that_is_none_is_named(archive):
+    result = CliRunner().invoke(command, [str(archive), "--day", "yesterday"])
+    assert result.exit_code == 2
+    assert "'yesterday': expected a day such as 2026-11-28" in result.output
+
+
 def test_a_report_that_cannot_be_written_is_said(archive, tmp_path):
     (tmp_path / "file").touch()
     result = CliRunner().invoke(command, [str(archive), "--report", str(tmp_path / "file" / "x")])

@@ -64,12 +64,19 @@ def test_cameras_come_from_a_file(tmp_path):
         ("[[camera]]\nsource = '0'\npassword = 's3cret'", "camera 1: unknown key 'password'"),
         ("[[camera]]\nsource = '0'\nfps = -1", "camera 1: fps: expected a number"),
         ("[[camera]]\nsource = '0'\nthreshold = true", "camera 1: threshold: expected a number"),
-        ("[[camera]]\nsource = '0'\nregion = '1,2'", "camera 1: expected x,y,width,height"),
-        ("[[camera]]\nsource = '0'\nmask = [1]", "camera 1: name, region and mask are texts"),
+        ("[[camera]]\nsource = '0'\nregion = '1,2'", "region: expected x,y,width,height"),
+        ("[[camera]]\nsource = '0'\nmask = ['0,0']", "mask: expected x,y,width,height"),
+        ("[[camera]]\nsource = '0'\nmask = [1]", 'mask: expected a text in quotes, as mask = "1"'),
+        ("[[camera]]\nsource = '0'\nmask = 1", "camera 1: mask: expected a text in quotes"),
+        ("[[camera]]\nsource = '0'\nregion = [1,2,3,4]", 'quotes, as region = "1,2,3,4"'),
+        ("[[camera]]\nsource = '0'\nname = 3", "camera 1: name: expected a text in quotes"),
+        ("[[camera]]\nsource = '0'\nname = ' '", "camera 1: name: expected a text in quotes"),
+        ("[[camera]]\nsource = ''", "source: expected a text in quotes, or a camera's number"),
+        ("[[camera]]\nsource = -1", "source: expected a text in quotes, or a camera's number"),
         ("[[camera]]\nsource = 0\nname = 'a'\n" * 2, "two cameras have the name 'a'"),
         ("width = 3\n[[camera]]\nsource = 0", "unknown key 'width'"),
         ("[[camera]\nsource = 'rtsp://me:s3cret@h'", "line 1"),
-        ("[[camera]]\nsource = rtsp://me:s3cret@h", "line 2"),
+        ("[[camera]]\nsource = rtsp://me:s3cret@h", "line 2, column 10); texts need quotes"),
         ("camera = 3", "no camera in it"),
         ("camera = [3]", "camera 1: write it as [[camera]]"),
     ],
@@ -82,6 +89,12 @@ def test_a_file_that_cannot_be_used_is_named_without_passwords(tmp_path, text, m
     assert message in str(error.value)
     assert "s3cret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_notepad_is_read(tmp_path):
+    path = tmp_path / "cameras.toml"
+    path.write_text(FILE, encoding="utf-8-sig")
+    assert [camera.name for camera in read_cameras(path)] == ["Front door", "camera 2"]
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path):

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
 from edge_app import Prediction  # noqa: E402
+from edge_app.cli.live import live  # noqa: E402
 from edge_app.live import Camera, EventDetector, Outputs, Rule, SourceError, run_live  # noqa: E402
 from edge_app.live.event_detector import Event  # noqa: E402
 from edge_app.live.event_log import EventLog  # noqa: E402
@@ -138,6 +140,16 @@ def test_a_full_disk_is_said_once_and_does_not_end_the_run(caplog):
         outputs.write({"event": "lost", "reason": "test"}, time.time())
     outputs.close()
     assert caplog.text.count("--events: ") == 1
+
+
+@pytest.mark.parametrize("option", ["--archive", "--clips", "--snapshots", "--events"])
+def test_a_place_that_cannot_be_made_is_named(tmp_path, option):
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(live, [option, str(tmp_path / "file" / "x")])
+    assert result.exit_code == 2
+    assert "file" in result.output.splitlines()[-1]
+    assert ": cannot be written (" in result.output
+    assert "Errno" not in result.output
 
 
 @pytest.fixture

@@ -6,20 +6,31 @@ import datetime
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edge_app.invocation import invocation
 
 
+class DayType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
+    """A day such as 2026-11-28."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime.date:
+        """Returns the day."""
+        try:
+            return datetime.datetime.strptime(str(value), "%Y-%m-%d").date()
+        except ValueError:
+            self.fail(f"{value!r}: expected a day such as 2026-11-28.")
+
+
 @click.command(epilog=f"Example: {invocation()} events watch --report today.html")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="Only events that began on this day.",
-)
+@click.option("--day", type=DayType(), help="Only events that began on this day.")
 @click.option("--camera", help="Only events of the camera with this name.")
 @click.option(
     "--format",
@@ -35,7 +46,7 @@ from edge_app.invocation import invocation
 )
 def events(
     folder: Path,
-    day: datetime.datetime | None,
+    day: datetime.date | None,
     camera: str | None,
     format: str,
     report: Path | None,
@@ -51,16 +62,15 @@ def events(
         kept = [one for one in read_archive(folder) if camera in (None, one.camera)]
     except ArchiveError as error:
         raise click.UsageError(str(error)) from None
-    wanted = day.date() if day else None
     if report is not None:
         found = days(kept)
-        wanted = wanted or (found[-1] if found else datetime.date.today())
+        day = day or (found[-1] if found else datetime.date.today())
         try:
-            count = write_day(report, kept, wanted)
+            count = write_day(report, kept, day)
         except OSError as error:
             raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
-        click.echo(f"{count} event{'' if count == 1 else 's'} of {wanted} in {report}")
+        click.echo(f"{count} event{'' if count == 1 else 's'} of {day} in {report}")
         return
     for one in kept:
-        if one.is_event and wanted in (None, one.started.date()):
+        if one.is_event and day in (None, one.started.date()):
             click.echo(one.line() if format == "text" else json.dumps(asdict(one), default=str))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_app.files import printable
 from edge_app.invocation import install_hint
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ def make_outputs(cameras: Sequence[Camera], places: Places) -> list[Outputs]:
             )
             for camera, slug in zip(cameras, _slugs(cameras), strict=True)
         ]
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror or error})"
+        raise click.UsageError(f"{printable(error.filename or '')}: {reason}") from None
+    except ValueError as error:
         raise click.UsageError(str(error)) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge_app.files import printable
 from edge_app.invocation import install_hint
 from edge_app.live.camera import Camera
-from edge_app.live.zone import Zone
+from edge_app.live.zone import Zone, corners
 
 _KEYS = {"name", "source", "region", "mask", "threshold", "fps"}
 _SHARED = {"threshold", "fps"}
@@ -60,11 +60,13 @@ def _load(path: Path) -> dict[str, Any]:
         except ImportError:
             raise ValueError(f"on Python 3.10 it needs tomli: {install_hint('live')}") from None
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Notepad may write it
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"is not TOML: {error}; texts need quotes") from None
 
 
 def _camera(number: int, shared: dict[str, Any], table: object) -> Camera:
@@ -75,25 +77,45 @@ def _camera(number: int, shared: dict[str, Any], table: object) -> Camera:
     if unknown := sorted(values.keys() - _KEYS):
         known = ", ".join(sorted(_KEYS))
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; known are {known}")
-    source = values.get("source")
-    if isinstance(source, int) and not isinstance(source, bool):
-        source = str(source)
-    if not isinstance(source, str) or not source:
+    if "source" not in values:
         raise ValueError(f"{where}: source is missing")
-    name = values.get("name", f"camera {number}")
-    region, masks = values.get("region", ""), values.get("mask", [])
-    masks = [masks] if isinstance(masks, str) else masks
-    texts = (name, region, *(masks if isinstance(masks, list) else [None]))
-    if not all(isinstance(text, str) for text in texts) or not name.strip():
-        raise ValueError(f"{where}: name, region and mask are texts in quotes")
-    try:
-        zone = Zone.parse(region, masks) if region or masks else None
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+    source = values["source"]
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        source = str(source)
+    if not isinstance(source, str) or not source.strip():
+        raise ValueError(f"{where}: source: expected a text in quotes, or a camera's number")
+    name = _text(where, "name", values.get("name", f"camera {number}"))
+    masks = values.get("mask", [])
+    masks = [_place(where, "mask", mask) for mask in (masks if _is_list(masks) else [masks])]
+    region = _place(where, "region", values["region"]) if "region" in values else ""
+    zone = Zone.parse(region, masks) if region or masks else None
     fps = _number(where, "fps", values.get("fps"), 0.001, 1000)
     return Camera(
         source, name, fps, zone, _number(where, "threshold", values.get("threshold"), 0, 1)
     )
+
+
+def _is_list(value: object) -> bool:
+    """Whether it is a list of texts; one of numbers is a mask that lacks its quotes."""
+    return isinstance(value, list) and not any(isinstance(one, (int, float)) for one in value)
+
+
+def _place(where: str, key: str, value: object) -> str:
+    text = _text(where, key, value)
+    try:
+        corners(text)
+    except ValueError as error:
+        raise ValueError(f"{where}: {key}: {error}") from None
+    return text
+
+
+def _text(where: str, key: str, value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    example = ""
+    if isinstance(value, list):
+        example = f', as {key} = "{",".join(str(one) for one in value)}"'
+    raise ValueError(f"{where}: {key}: expected a text in quotes{example}")
 
 
 def _number(where: str, key: str, value: object, low: float, high: float) -> float | None:
