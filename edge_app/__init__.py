@@ -2,13 +2,27 @@
 
 Runs a ``.tflite`` model on pictures, folders, cameras and in the browser.
 
->>> from edge_app import Classifier, PictureError, find_pictures, read_results, run_scan
+>>> from edge_app import Classifier, ModelInfo, Prediction
 >>> classifier = Classifier()
->>> classifier.classify("samples/astronaut.jpg").label
-'NotSmoking'
+>>> prediction: Prediction = classifier.classify("samples/astronaut.jpg")
+>>> prediction.label, prediction.smoking < 0.5
+('NotSmoking', True)
+>>> info: ModelInfo = classifier.info
+>>> info.size, info.metadata.labels
+(224, ('NotSmoking', 'Smoking'))
+
+A model of your own. The errors say what is wrong with the file, or what to install:
+
+>>> from edge_app import ModelError, RuntimeMissingError
+>>> try:
+...     Classifier("samples/coffee.jpg")
+... except (ModelError, RuntimeMissingError) as error:
+...     print(error)  # doctest: +ELLIPSIS
+samples/coffee.jpg: is no TFLite model...
 
 Every picture below a folder, with the errors of those that cannot be read:
 
+>>> from edge_app import PictureError, find_pictures
 >>> for path in find_pictures("samples"):
 ...     try:
 ...         prediction = classifier.classify(path)
@@ -18,18 +32,26 @@ Every picture below a folder, with the errors of those that cannot be read:
 A folder tree into a SQLite file, and back:
 
 >>> import pathlib, tempfile
+>>> from edge_app import Selection, StoreError, read_results, run_scan
 >>> db = pathlib.Path(tempfile.mkdtemp(), "smoking.db")
->>> run_scan("samples", db, classifier.info).scanned
-4
+>>> run_scan("samples", db, info, selection=Selection(exclude=("*_turned.*",))).scanned
+3
 >>> sum(row.smoking > 0.5 for row in read_results(db))
 0
+>>> try:
+...     list(read_results("samples/coffee.jpg"))
+... except StoreError as error:
+...     print(error)  # doctest: +ELLIPSIS
+samples/coffee.jpg: cannot be used as a database...
 
 A video, a camera or a stream, each frame with its answer (needs the extra ``live``):
 
->>> from edge_app import run_live
->>> run_live("no-such-file.mp4", classifier, display="none")
-Traceback (most recent call last):
-edge_app.live.errors.SourceError: no-such-file.mp4: there is no such file
+>>> from edge_app import SourceError, run_live
+>>> try:
+...     run_live("no-such-file.mp4", classifier, display="none")
+... except SourceError as error:
+...     print(error)
+no-such-file.mp4: there is no such file
 
 The library prints nothing: it logs to ``logging.getLogger("edge_app")``. What is named here is
 imported when it is first used, so ``import edge_app`` takes a millisecond.
@@ -54,7 +76,7 @@ if TYPE_CHECKING:
     from edge_app.scan import StoreError as StoreError
     from edge_app.scan import run_scan as run_scan
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _MODULES = {
     "Classifier": "edge_app.classifier",

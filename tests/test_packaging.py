@@ -230,6 +230,12 @@ def test_the_examples_of_the_package_run(monkeypatch):
     assert result.failed == 0
 
 
+def test_all_that_the_package_exports_has_an_example():
+    examples = doctest.DocTestParser().get_examples(edge_app.__doc__)
+    named = set(re.findall(r"\w+", " ".join(example.source for example in examples)))
+    assert set(edge_app.__all__) - named == set()
+
+
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, edge_app; print(sorted({'numpy', 'PIL', 'click'} & set(sys.modules)))"
     assert run([sys.executable, "-c", code], ROOT).stdout.strip() == "[]"
