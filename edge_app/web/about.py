@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edge_app.classifier import ModelInfo
 from edge_app.web import cards
@@ -37,7 +39,7 @@ def about(language: str, info: ModelInfo) -> str:
     )
 
 
-def _model(language: str, say, info: ModelInfo) -> list[str]:
+def _model(language: str, say: Callable[..., str], info: ModelInfo) -> list[str]:
     runs = say(
         "about_runs",
         name=info.metadata.name,
@@ -58,7 +60,7 @@ def _model(language: str, say, info: ModelInfo) -> list[str]:
     return sentences
 
 
-def _figures(language: str, say, info: ModelInfo) -> str:
+def _figures(language: str, say: Callable[..., str], info: ModelInfo) -> str:
     try:
         file = info.path.parent / "evaluation" / "evaluation.json"
         evaluation = json.loads(file.read_text(encoding="utf-8"))
@@ -69,9 +71,10 @@ def _figures(language: str, say, info: ModelInfo) -> str:
         return ""  # a model of the user's own, or an evaluation in a format that is not ours
 
 
-def _table(language: str, say, info: ModelInfo, evaluation: dict) -> str:
-
-    def share(value: float, group: dict) -> str:
+def _table(
+    language: str, say: Callable[..., str], info: ModelInfo, evaluation: dict[str, Any]
+) -> str:
+    def share(value: float, group: dict[str, Any]) -> str:
         return percent(language, value) if group["pictures"] else "-"
 
     rows = []
@@ -96,7 +99,7 @@ def _table(language: str, say, info: ModelInfo, evaluation: dict) -> str:
     )
 
 
-def _failures(say, folder: Path) -> str:
+def _failures(say: Callable[..., str], folder: Path) -> str:
     """The list under "Known failures" in the model card, folded; empty without one."""
     try:
         card = (folder / "README.md").read_text(encoding="utf-8")

@@ -49,8 +49,8 @@ def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bo
         paths: list[str] | None,
         history: History,
         request: gr.Request,
-        progress=gr.Progress(),  # noqa: B008
-    ):
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[str, str, str, str, History]:
         language = language_in(request)
         entries: list[Entry] = []
         notes: list[str] = []

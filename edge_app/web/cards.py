@@ -275,7 +275,7 @@ def megabytes(language: str, info: ModelInfo) -> str:
     return decimal(language, f"{info.path.stat().st_size / 1e6:.1f}")
 
 
-def _in(language: str):
+def _in(language: str) -> Callable[..., str]:
     return lambda key, **values: html.escape(text(language, key, **values))
 
 
@@ -307,7 +307,7 @@ def _time_line(rule: Rule, scores: Sequence[float], name: str) -> str:
     return (
         f'<svg class="timeline" viewBox="0 0 {right} 1" preserveAspectRatio="none" role="img" '
         f'aria-label="{name}"><rect class="band" y="{1 - rule.begin:g}" width="{right}" '
-        f'height="{rule.begin - rule.maybe:g}"/>'
+        f'height="{rule.begin - (rule.maybe or 0):g}"/>'
         f'<polygon points="{right},1 {points} {oldest},1"/><polyline points="{points}"/></svg>'
     )
 

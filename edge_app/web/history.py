@@ -89,7 +89,13 @@ def _remember(history: History, entry: Entry) -> None:
 
 
 def make_entry(name: str, answer: Answer) -> Entry:
-    """What is kept of an answer: its preview as a thumbnail, without any of the file's metadata."""
+    """What is kept of an answer: its preview as a thumbnail, without any of the file's metadata.
+
+    Raises:
+        ValueError: the answer has no preview.
+    """
+    if answer.preview is None:
+        raise ValueError("expected an answer with a preview")
     small = answer.preview.copy()
     small.thumbnail((_THUMBNAIL, _THUMBNAIL))
     buffer = io.BytesIO()

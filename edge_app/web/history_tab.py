@@ -21,12 +21,12 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
         kept: the events after which the history has grown.
     """
 
-    def show(history: History, shown: str, request: gr.Request):
+    def show(history: History, shown: str, request: gr.Request) -> tuple[str, str]:
         language, entries = language_in(request), history.of(shown)
         link = cards.csv_link(language, entries, "smoking_history.csv")
         return cards.gallery(language, entries), link
 
-    def clear(history: History, shown: str, request: gr.Request):
+    def clear(history: History, shown: str, request: gr.Request) -> tuple[History, str, str]:
         history.entries.clear()
         return history, *show(history, shown, request)
 
@@ -47,7 +47,7 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
         button = gr.Button(text("en", "history_clear"), size="sm", elem_id="history-clear", scale=0)
     gallery = gr.HTML(cards.gallery("en", []), elem_id="history-gallery")
     link = gr.HTML(elem_id="history-csv")
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     for event in kept:
         event.success(show, [history, chosen], [gallery, link], **quiet)
     chosen.change(show, [history, chosen], [gallery, link], **quiet)

@@ -45,7 +45,7 @@ class Camera:
         if self.detector is None:
             self.detector = EventDetector(Rule.of(decision))
         self.detector.update(score, time.monotonic())
-        self.scores.append(self.detector.smoothed)
+        self.scores.append(self.detector.smoothed or 0.0)
         states = {"smoking": decision.label, "maybe": UNCERTAIN}
         return states.get(self.detector.state, "")
 
@@ -70,7 +70,7 @@ def frame_bytes(payload: Any) -> bytes | None:
 def live_tab(pool: Pool, state_seconds: int) -> None:
     """Builds the tab inside the current one."""
 
-    def classify(payload: Any, camera: Camera, request: gr.Request):
+    def classify(payload: Any, camera: Camera, request: gr.Request) -> tuple[Any, Camera]:
         try:
             content = frame_bytes(payload)
         except LimitError:
@@ -87,7 +87,7 @@ def live_tab(pool: Pool, state_seconds: int) -> None:
     gr.HTML(note("live_note") + note("no_camera", "insecure"))
     with gr.Row(elem_id="live-row"):
         with gr.Column(elem_id="camera-side"):
-            stream = gr.Image(
+            stream: Any = gr.Image(
                 label=text("en", "live_camera"),
                 show_label=False,
                 sources=["webcam"],

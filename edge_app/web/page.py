@@ -47,11 +47,12 @@ def build_page(
     """
     pool = Pool(classifier)
     title = "Smoking gesture detector" if pool.is_smoking else pool.info.metadata.name
-    with gr.Blocks(
+    page = gr.Blocks(
         title=title,
         analytics_enabled=False,
         fill_width=True,  # style.css says how wide
-    ) as page:
+    )
+    with page:
         _api(pool)  # first, as Gradio gives names to private events too
         history = gr.State(History(), time_to_live=STATE_SECONDS)
         gr.HTML(_header(pool), elem_id="header")

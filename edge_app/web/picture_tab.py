@@ -23,7 +23,7 @@ SAMPLES = Path(__file__).parent.parent.parent / "samples"
 def picture_tab(pool: Pool, history: gr.State) -> Any:
     """Builds the tab inside the current one; gives the event after which the history has grown."""
 
-    def classify(path: str | None, history: History, request: gr.Request):
+    def classify(path: str | None, history: History, request: gr.Request) -> tuple[str, History]:
         language = language_in(request)
         if path is None:  # the picture was taken away
             return cards.empty_card(language, "empty"), history

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import gradio as gr
 from PIL import ExifTags, Image
@@ -53,6 +53,9 @@ _MOST_NAME = 200
 """Characters that are kept of a name inside a ZIP file; its end says more than its folders."""
 
 
+_Component = TypeVar("_Component", bound=gr.components.Component)
+
+
 class LimitError(ValueError):
     """A file beyond a limit; ``key`` and ``values`` are the message in `edge_app.web.texts`."""
 
@@ -62,7 +65,7 @@ class LimitError(ValueError):
         self.values = values
 
 
-def only_uploads(component: gr.components.Component) -> gr.components.Component:
+def only_uploads(component: _Component) -> _Component:
     """Makes a component hand on the paths of uploaded files, and refuse everything else.
 
     A visitor's program may send any path or address instead of what it uploaded. A path outside
@@ -87,8 +90,9 @@ def only_uploads(component: gr.components.Component) -> gr.components.Component:
     async def only_from_uploads(path: str | None) -> str | None:
         return await to_cache(path and refuse_others(path))
 
-    component.preprocess = path_of
-    component.async_move_resource_to_block_cache = only_from_uploads
+    changed: Any = component
+    changed.preprocess = path_of
+    changed.async_move_resource_to_block_cache = only_from_uploads
     return component
 
 
@@ -191,8 +195,8 @@ def unpack(path: str) -> Iterator[tuple[str, str | bytes]]:
 class _PatientFile(io.FileIO):
     """A file that refuses to be read in large pieces, whatever its own headers ask for."""
 
-    def read(self, size: int = -1) -> bytes:
-        if size > _MOST_READ:
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _MOST_READ:
             raise LimitError("error_zip_names")
         return super().read(size)
 

@@ -40,6 +40,6 @@ def reason(error: LimitError | PictureError, language: str) -> str:
     return text(language, "error_picture", reason=text(language, what))
 
 
-def note(key: str, kind: str = "", **values: object) -> str:
+def note(key: str, kind: str = "", /, **values: object) -> str:
     """A sentence in a paragraph of its own, in English: ``language.js`` translates it."""
     return f'<p class="{f"note {kind}".strip()}">{html.escape(text("en", key, **values))}</p>'
