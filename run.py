@@ -30,6 +30,8 @@ TENSORFLOW_COMMANDS = {
     "decide": "train.decide",
     "convert": "convert",
 }
+# A file's tests share servers and models, so they run in one of the two processes.
+TWO_AT_ONCE = ["-n", "2", "--dist", "loadfile"]
 DEV_COMMANDS = {"test", "docs", "bench", *TENSORFLOW_COMMANDS}
 # As `python -m`, but with this folder on the path instead of the user's, where a picture archive
 # may hold a file of any name.
@@ -66,14 +68,12 @@ def module(arguments):
     """The module that a command is, and its arguments."""
     command, *options = arguments
     if command == "test":
-        given = [option for option in options if Path(option.split("::")[0]).exists()]
-        return [
-            "pytest",
-            "--rootdir",
-            str(ROOT),
-            *options,
-            *([] if given else [str(ROOT / "tests")]),
-        ]
+        given = any(Path(option.split("::")[0]).exists() for option in options)
+        pytest = ["pytest", "--rootdir", str(ROOT)]
+        if given:
+            return [*pytest, *options]
+        at_once = [] if "--all" in options else TWO_AT_ONCE  # with it, some measure time and memory
+        return [*pytest, *at_once, *options, str(ROOT / "tests")]
     if command == "docs":
         return ["mkdocs", *(options or ["build"]), "-f", str(ROOT / "mkdocs.yml")]
     if command == "bench":

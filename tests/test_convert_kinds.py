@@ -114,7 +114,17 @@ def expected_scores(path, prepare: str, pixels: np.ndarray) -> np.ndarray:
     return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.file)
+def some_slow(kind: Kind):
+    """Each takes seconds, so `run.py test` without --all converts one of each way."""
+    fast = {
+        *("keras2/teachable2", "keras2/plain2_saved", "keras3/unit.keras", "keras3/torch.keras"),
+        *("keras3/logit.keras", "keras3/branches.keras"),
+    }
+    marks = () if kind.file in fast else pytest.mark.slow
+    return pytest.param(kind, id=kind.file, marks=marks)
+
+
+@pytest.mark.parametrize("kind", map(some_slow, KINDS))
 def test_a_kind_of_model_is_converted_and_is_right_as_often(kind, models, colours, tmp_path):
     path, out = models / kind.file, tmp_path / "out.tflite"
     result = convert(path, "--calibration", colours[kind.classes], "--out", out, *kind.arguments)
@@ -273,11 +283,12 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "size", "prepare", "arguments"),
     [
-        ("EfficientNetB0", 224, "pixels", ()),  # with Rescaling and Normalization inside
-        ("ResNet50", 224, "caffe", ("--preprocess", "caffe")),
-        ("InceptionV3", 299, "tf", ("--preprocess", "tf")),
+        # All layers are there at 96 pixels, too, for a fifth of the arithmetic.
+        ("EfficientNetB0", 96, "pixels", ()),  # with Rescaling and Normalization inside
+        ("ResNet50", 96, "caffe", ("--preprocess", "caffe")),
+        ("InceptionV3", 96, "tf", ("--preprocess", "tf")),
         ("MobileNetV3Small", 224, "pixels", ()),
-        ("DenseNet121", 224, "torch", ("--preprocess", "torch")),
+        ("DenseNet121", 96, "torch", ("--preprocess", "torch")),
     ],
 )
 def test_an_architecture_of_keras_applications_is_converted(

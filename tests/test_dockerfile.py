@@ -36,6 +36,7 @@ def test_it_does_not_run_as_root():
     assert DOCKERFILE.index("\nUSER") < DOCKERFILE.index("\nCMD")
 
 
+@pytest.mark.slow
 def test_what_it_copies_serves_the_page_and_passes_its_health_check(tmp_path):
     image = tmp_path / "image"
     for copied in instructions("COPY"):

@@ -201,6 +201,7 @@ def test_a_document_without_the_comments_is_refused(tmp_path):
         figures_block({}, tmp_path / "a.md")
 
 
+@pytest.mark.slow
 def test_both_formats_give_the_same_scores_and_looks(pictures):
     examples = find_examples(pictures, positive=["smoker"])
     integer, original = (

@@ -53,6 +53,7 @@ def decision(**changes) -> bytes:
         return json.dumps(json.loads(archive.read("decision.json")) | changes).encode()
 
 
+@pytest.mark.slow
 def test_damaged_models_never_crash_what_loads_them(tmp_path):
     outcomes = try_all(25, seed=3, folder=tmp_path)
     assert outcomes.total() == 25 and outcomes["refused"] > 0

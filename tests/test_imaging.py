@@ -88,7 +88,10 @@ def test_decoding_at_a_reduced_scale_stays_within_a_grey_level(photograph, size)
 
 
 # At 1120 and 4480 the decoder scales as far as it ever does, to 2.5 times the model's size.
-@pytest.mark.parametrize(("side", "step"), [(1120, 6), (4480, 6)])
+# A picture of 4480 takes a second, so there every other one of them is left out.
+@pytest.mark.parametrize(
+    ("side", "step"), [(1120, 6), pytest.param(4480, 12, marks=pytest.mark.slow)]
+)
 def test_decoding_at_a_reduced_scale_moves_answers_no_more_than_noise(
     real_data, classifier, side, step
 ):

@@ -37,6 +37,7 @@ def test_the_app(seconds):
 
 
 @pytest.mark.parametrize("module", ["convert", "train"])
+@pytest.mark.slow
 def test_commands_that_import_tensorflow(module):
     pytest.importorskip("tensorflow")
     start = "import sys; from edge_app.interrupts import run_module; run_module(sys.argv[1:])"

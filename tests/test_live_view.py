@@ -513,9 +513,15 @@ def test_a_camera_that_is_off_at_the_start_is_waited_for(samples):
     "source",
     [
         "rtsp://me:s3#cr/et?@127.0.0.1:9/live",
-        "rtsp://127.0.0.1:9/user=me_password=s3#cr/et_channel=1_stream=0.sdp",
-        "http://127.0.0.1:9/video.cgi?loginuse=me&loginpas=s3#cr/et",
-        "rtsp://me:s3#cr/et@127.0.0.1:x/live",
+        pytest.param(
+            "rtsp://127.0.0.1:9/user=me_password=s3#cr/et_channel=1_stream=0.sdp",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "http://127.0.0.1:9/video.cgi?loginuse=me&loginpas=s3#cr/et",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("rtsp://me:s3#cr/et@127.0.0.1:x/live", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_shows_no_password_in_anything_that_it_gives_away(source, tmp_path):

@@ -42,6 +42,7 @@ def test_a_report_is_json_and_a_table(tmp_path):
     assert row in text.read_text()
 
 
+@pytest.mark.slow
 def test_the_committed_parity_check_holds(real_data):
     """Measures the shipped file again on the pictures of the command in docs/training.md."""
     (committed,) = json.loads(PARITY.read_text())["files"]

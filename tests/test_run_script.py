@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 
 import pytest
@@ -39,6 +40,29 @@ def project(tmp_path):
     return make_project(tmp_path / "project")
 
 
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Environments that see this one's pip instead of a copy, which takes most of a set-up.
+
+    All else is real: processes, locks, the installation by pip, and what a kill leaves behind.
+    """
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "venv.py").write_text(QUICK_VENV)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "quick"))
+
+
+QUICK_VENV = f"""import importlib.util, sys, sysconfig
+from pathlib import Path
+path = Path(sysconfig.get_path("stdlib"), "venv", "__init__.py")
+spec = importlib.util.spec_from_file_location("real_venv", path)
+venv = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(venv)
+venv.create(sys.argv[-1], symlinks=True)
+(packages,) = Path(sys.argv[-1]).glob("**/site-packages")
+(packages / "theirs.pth").write_text({sysconfig.get_path("purelib") + chr(10)!r})
+"""
+
+
 def make_project(folder):
     (folder / "edge_app").mkdir(parents=True)
     (folder / "docs").mkdir()
@@ -57,7 +81,9 @@ def command(project, *arguments):
 
 
 def environ(**more):
-    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | more
+    """This process's variables, without a PYTHONPATH that is not a test's own."""
+    keep = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" or v.endswith("quick")}
+    return keep | more
 
 
 def run(project, *arguments, cwd=None, **more):
@@ -154,7 +180,9 @@ def test_what_a_command_needs_follows_from_its_arguments(tmp_path, monkeypatch):
 def test_the_tests_are_all_run_or_those_that_are_named(tmp_path):
     import run as script
 
-    assert script.module(["test", "--all"])[-2:] == ["--all", str(ROOT / "tests")]
+    tests = [str(ROOT / "tests")]
+    assert script.module(["test", "-k", "x"])[3:] == [*script.TWO_AT_ONCE, "-k", "x", *tests]
+    assert script.module(["test", "--all"])[3:] == ["--all", *tests]
     assert script.module(["test", __file__ + "::test_x"])[-1] == __file__ + "::test_x"
 
 
@@ -221,7 +249,7 @@ def test_a_read_only_checkout_has_its_environment_in_the_users_cache(monkeypatch
     assert place.is_relative_to(tmp_path / "cache") or sys.platform != "linux"
 
 
-def test_a_failed_set_up_names_the_reason_and_the_log_and_is_mended_later(project):
+def test_a_failed_set_up_names_the_reason_and_the_log_and_is_mended_later(project, quick):
     (project / "requirements-edge.txt").write_text("./no-such-package\n")
     failed = run(project, "info")
     assert failed.returncode == 1
@@ -235,7 +263,7 @@ def test_a_failed_set_up_names_the_reason_and_the_log_and_is_mended_later(projec
 
 
 @pytest.mark.slow
-def test_more_is_added_beside_what_is_there_and_a_change_makes_a_new_environment(project):
+def test_more_is_added_beside_what_is_there_and_a_change_makes_a_new_environment(project, quick):
     run(project, "info")
     (first,) = complete(project)
     assert "Setting up edge, web" in run(project, "web").stderr
@@ -251,7 +279,7 @@ def test_more_is_added_beside_what_is_there_and_a_change_makes_a_new_environment
 
 
 @pytest.mark.slow
-def test_an_environment_that_somebody_made_is_left_alone(project):
+def test_an_environment_that_somebody_made_is_left_alone(project, quick):
     """As docs/raspberry-pi.md makes one, with the system's packages."""
     own = project / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
@@ -261,7 +289,7 @@ def test_an_environment_that_somebody_made_is_left_alone(project):
 
 
 @pytest.mark.slow
-def test_two_first_starts_at_once_both_work_ten_times(project):
+def test_two_first_starts_at_once_both_work_ten_times(project, quick):
     for trial in range(10):
         shutil.rmtree(project / ".venvs", ignore_errors=True)
         starts = [
@@ -284,7 +312,7 @@ def test_two_first_starts_at_once_both_work_ten_times(project):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
-def test_a_start_that_is_killed_at_any_moment_leaves_nothing_broken(project):
+def test_a_start_that_is_killed_at_any_moment_leaves_nothing_broken(project, quick):
     start = time.monotonic()
     assert run(project, "info").returncode == 0
     whole = time.monotonic() - start

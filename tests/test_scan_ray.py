@@ -200,6 +200,7 @@ def test_a_node_that_vanishes_costs_no_picture_and_doubles_none(cluster, samples
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="isolates decoders on Linux only")
+@pytest.mark.slow
 def test_pictures_that_kill_their_worker_have_an_error_and_all_others_are_there_once(
     samples, tmp_path
 ):

@@ -198,6 +198,7 @@ def test_the_command_fits_a_tflite_file_and_prints_all_choices(pictures, tmp_pat
     assert out.read_bytes()[:1000] == SHIPPED_INT8.read_bytes()[:1000]
 
 
+@pytest.mark.slow
 def test_the_command_folds_the_calibration_into_a_keras_file(pictures, tmp_path):
     from conftest import SHIPPED_KERAS, run_module
 

@@ -122,6 +122,7 @@ def test_a_number_of_the_recipe_that_makes_no_sense_is_refused():
         part(StudentRecipe, {**RECIPE.student, "stepz": 3}, "student")
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(pictures, start, tmp_path):
     whole = train(pictures, start, tmp_path / "whole").get_weights()
     seen: list[str] = []
@@ -152,6 +153,7 @@ def test_a_checkpoint_says_how_long_it_has_to_go(pictures, start, tmp_path):
     assert re.fullmatch(r"[\d:]+ 2/2 loss [\d.]+ [\d.]+ s/step, 0 min to go", said[-1])
 
 
+@pytest.mark.slow
 def test_batch_normalization_is_frozen_or_measured_again(pictures, start, tmp_path):
     def statistics(model):
         return [

@@ -180,6 +180,7 @@ def test_a_foreign_host_name_is_refused_and_told_how_to_allow_it(page):
     assert ask(page, Host=f"localhost:{urlsplit(page).port}")[0] == 200
 
 
+@pytest.mark.slow
 def test_slow_headers_and_silent_connections_are_closed(page):
     from edge_app.web.server import HEADER_SECONDS
 
@@ -226,6 +227,7 @@ def test_a_path_in_place_of_an_upload_gets_a_message_that_helps(page):
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_nothing_of_a_visitor_stays_on_the_disk_when_the_server_is_stopped(tmp_path, end):
     port = free_port()
     process = subprocess.Popen(

@@ -69,6 +69,7 @@ def fetch(url):
     raise AssertionError(f"{url} does not answer")
 
 
+@pytest.mark.slow
 def test_behind_nginx_with_tls_a_picture_is_answered_under_a_path(tmp_path):
     options = ("--root-path", "/smoking", "--allow-host", "localhost")
     with (
