@@ -27,6 +27,7 @@ SETS = {
     "dev": ["requirements-dev.txt"],
 }
 CONSTRAINTS = "constraints.txt"
+HEADLESS = "requirements-opencv-headless.txt"
 LINKS = {"app": ".venv", "dev": ".venv-dev"}
 STAMP = "complete"  # written last: without it the installation was interrupted
 
@@ -134,8 +135,7 @@ def install(environment, sets, log_path):
     began = time.monotonic()
     pip = [str(python_of(environment)), "-m", "pip"]
     command = [*pip, "install", "--disable-pip-version-check", "--no-input"]
-    if platform.machine() not in ("armv7l", "armv6l"):  # has older versions of its own
-        command += ["-c", str(ROOT / CONSTRAINTS)]
+    command += constraints()
     for name in (file for one in sets for file in SETS[one]):
         command += ["-r", str(ROOT / name)]
     with open(log_path, "wb") as log:
@@ -154,6 +154,13 @@ def install(environment, sets, log_path):
     progress.end(f"{time.monotonic() - began:.0f} s")
     if note:
         print(note, file=sys.stderr)
+
+
+def constraints():
+    """Pip's options for the versions that are used everywhere."""
+    if platform.machine() in ("armv7l", "armv6l"):  # has older versions of its own
+        return []
+    return ["-c", str(ROOT / CONSTRAINTS)]
 
 
 def failure(error, log_path):
@@ -223,11 +230,10 @@ def use_headless_opencv(environment, pip, progress):
     if result.returncode == 0 or "No module named 'cv2'" in reason:
         return None
     listed = subprocess.run([*pip, "list", "--format=freeze"], stdout=subprocess.PIPE, check=True)
-    for name, version in re.findall(
-        r"^(opencv[\w-]*)==(\S+)", listed.stdout.decode(), re.MULTILINE
-    ):
-        progress.run([*pip, "uninstall", "--yes", name])
-        progress.run([*pip, "install", "--no-deps", f"{name}-headless=={version}"])
+    builds = re.findall(r"^(opencv[\w-]*)==", listed.stdout.decode(), re.MULTILINE)
+    progress.run([*pip, "uninstall", "--yes", *builds])
+    # Not the same build with -headless behind its name: not every release has it.
+    progress.run([*pip, "install", "--no-deps", *constraints(), "-r", str(ROOT / HEADLESS)])
     progress.run(probe)
     return (
         f"OpenCV's headless build is used, so live shows no window ({reason.splitlines()[0]}); to "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import zipfile
 
 import pytest
 from conftest import ROOT
@@ -276,6 +277,38 @@ def test_more_is_added_beside_what_is_there_and_a_change_makes_a_new_environment
     (project / "requirements-web.txt").write_text("./no-such-package\n")
     assert run(project, "web").returncode == 1
     assert run(project, "info").returncode == 0
+
+
+def write_wheel(folder, name, module):
+    """A wheel of one module, ``cv2``; returns the requirement that it is."""
+    info = f"{name.replace('-', '_')}-5.1.dist-info"
+    file = folder / f"{name.replace('-', '_')}-5.1-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr("cv2.py", module)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 5.1\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", f"cv2.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+    return f"{file.as_posix()}\n"
+
+
+@pytest.mark.slow
+def test_an_opencv_that_cannot_be_loaded_gives_way_to_the_headless_build(project, tmp_path):
+    """Of the build with MediaPipe's name there is no headless one of the same version."""
+    broken = 'raise ImportError("libGL.so.1: cannot open shared object file")'
+    desktop = write_wheel(tmp_path, "opencv-contrib-python", broken)
+    (project / "requirements-opencv.txt").write_text(desktop)
+    headless = write_wheel(tmp_path, "opencv-python-headless", "")
+    (project / "requirements-opencv-headless.txt").write_text(headless)
+    result = run(project, "live")
+    assert result.returncode == 0, result.stderr
+    assert "OpenCV's headless build is used" in result.stderr
+    assert "libGL.so.1" in result.stderr
+    (environment,) = complete(project)
+    found = {path.name for path in environment.glob("**/opencv*.dist-info")}
+    assert found == {"opencv_python_headless-5.1.dist-info"}
+    assert run(project, "live").stderr == ""
 
 
 @pytest.mark.slow
