@@ -18,7 +18,7 @@ cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 from live_servers import MjpegServer, RtspServer, frames_until, wait_for  # noqa: E402
 
 from edge_app.cli.live import live  # noqa: E402
-from edge_app.live import Camera, Outputs, SourceError, run_live  # noqa: E402
+from edge_app.live import Camera, Outputs, SourceError, Zone, run_live  # noqa: E402
 from edge_app.live import config as module  # noqa: E402
 from edge_app.live.config import read_cameras  # noqa: E402
 from edge_app.live.event_log import EventLog  # noqa: E402
@@ -186,6 +186,25 @@ def test_a_camera_that_cannot_be_opened_does_not_disturb_the_others(samples, cla
     assert "dead: http://me@127.0.0.1:9/none: cannot be opened" in caplog.text
     assert "file: missing.mp4: there is no such file" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_a_camera_that_ends_with_an_error_is_lost_in_its_outputs(
+    samples, classifier, tmp_path, caplog
+):
+    from test_live_outputs import records
+
+    log, seen = EventLog(tmp_path / "events.jsonl"), []
+    with MjpegServer(samples / "coffee.jpg") as server:
+        cameras = [
+            Camera(server.url, "wrong", zone=Zone.parse("5000,0,10,10")),
+            Camera(server.url, "well"),
+        ]
+        frames = frames_until(lambda: len(seen) > 2 and "lies outside" in caplog.text)
+        outputs = [Outputs(log=log), Outputs(log=log)]
+        run_live(cameras, classifier, outputs=outputs, on_frame=seen.append, frames=frames)
+    (lost,) = [one for one in records(tmp_path / "events.jsonl") if one["event"] == "lost"]
+    assert lost["camera"] == "wrong"
+    assert lost["reason"].startswith("region 5000,0,10,10: lies outside the frame")
 
 
 def test_where_no_camera_can_be_used_the_run_ends(classifier):

@@ -456,6 +456,8 @@ def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visi
     first, second = page.locator(".camera").nth(0), page.locator(".camera").nth(1)
     run[1][0].stop()
     first.locator(".lost").wait_for(timeout=90_000)
+    assert re.match(r"Lost since [\d:]+.*\n.*\w", first.locator(".lost").inner_text())
+    assert first.locator(".waiting").is_hidden()
     assert second.get_attribute("data-state") == "smoking"
     # The event that the camera was in is over; it has its best frame.
     page.locator("#events img").first.wait_for()
@@ -542,6 +544,9 @@ def test_a_run_shows_no_password_in_anything_that_it_gives_away(source, tmp_path
         wait_for(lambda: events.exists() and b'"lost"' in events.read_bytes(), 60)
         url = re.search(r"Open (\S+)", log.read_text())[1]
         given = [get(url + path)[2] for path in ("/", "/metrics", "/health", "/history/0")]
+        with urllib.request.urlopen(f"{url}/updates", timeout=60) as updates:
+            given.append(b"".join(updates.readline() for _ in range(5)))
+        assert b'"reason": ' in given[-1]
         process.terminate()
         output, _ = process.communicate(timeout=60)
     finally:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
+from edge_app.live.errors import SourceError
 from edge_app.live.event_detector import Event, EventDetector, Rule, State
 from edge_app.live.frames import Found, Frame, Lost
 from edge_app.live.glance import Glance
 from edge_app.live.meter import Meter
 from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
-from edge_app.live.redact import shown
+from edge_app.live.redact import redact, shown
 from edge_app.live.zone import Cutter, Region, Zone
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,16 @@ class Watcher:
         """Writes the last frame, which a key asked for."""
         if self.moment and (path := self._outputs.keep_picture(self.moment.frame.pixels)):
             logger.info("Saved %s", path)
+
+    def fail(self, error: Exception) -> None:
+        """Takes the error that ends this camera; outputs say that it is lost, and why."""
+        expected = isinstance(error, SourceError)
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        reason = redact(text, self.camera.source)
+        logger.error("%s: %s", self.camera.title, reason, exc_info=None if expected else error)
+        self.counts.lost, self.counts.reason = True, reason
+        self._report(self.detector.interrupt(), reason="lost")
+        self._outputs.write({"event": "lost", "reason": reason}, time.time())
 
     def finish(self) -> None:
         """Ends an event that lasts."""

@@ -202,9 +202,7 @@ def _watch_several(watchers: Sequence[Watcher], opener: _Opener, stopping: _Stop
                     watcher.take(item)
         except Exception as error:  # of one camera, which is not to end the others
             errors.append(error)
-            expected = isinstance(error, SourceError)
-            logger.error("%s: %s", watcher.camera.title, error, exc_info=not expected)
-            watcher.counts.lost, watcher.counts.reason = True, str(error)
+            watcher.fail(error)
 
     threads = [
         threading.Thread(target=watch, args=(watcher,), name=f"camera {number}", daemon=True)

@@ -255,7 +255,7 @@ class Server:
 
 def _state_of(seen: Seen) -> dict[str, Any]:
     """What the page shows of a camera."""
-    state: dict[str, Any] = {"lost": seen.lost_since}
+    state: dict[str, Any] = {"lost": seen.lost_since, "reason": seen.lost}
     if (moment := seen.moment) is None:
         return state
     prediction = moment.prediction

@@ -25,7 +25,6 @@ class Camera {
     this.part("h2").textContent = name;
     this.picture = this.part(".picture");
     this.picture.alt = fill(texts.live, { name });
-    this.picture.addEventListener("load", () => (this.part(".waiting").hidden = true));
     this.part(".evidence").addEventListener("click", (event) => this.toggleMap(event.currentTarget));
     this.part(".draw").addEventListener("click", (event) => this.toggleDrawing(event.currentTarget));
     this.part(".zone").addEventListener("click", (event) => this.addCorner(event));
@@ -64,7 +63,8 @@ class Camera {
     this.card.dataset.state = isLost ? "lost" : state.state ?? "waiting";
     const lost = this.part(".lost");
     lost.hidden = !isLost;
-    if (isLost) this.say(lost, fill(texts.lost, { time: clock(state.lost) }));
+    if (isLost) this.say(lost, `${fill(texts.lost, { time: clock(state.lost) })}\n${state.reason}`);
+    this.part(".waiting").hidden = isLost || state.state !== undefined;
     if (state.state === undefined) return;
     const name = isLost ? fill(texts.lost, { time: clock(state.lost) }) : fill(texts[state.state], { label });
     this.say(this.part(".state"), name + (state.uncertain && !isLost ? `, ${texts.uncertain}` : ""));
