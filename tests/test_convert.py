@@ -23,8 +23,8 @@ from convert.quantize import FORMATS
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 from train.notebook import build_notebook_model
-from train.recipe import part, read_recipe
-from train.views import ViewRecipe, change_look
+from train.recipe import read_recipe
+from train.views import change_look
 
 SIZE = 96
 
@@ -40,7 +40,7 @@ def crops(tmp_path_factory, samples):
     folder = tmp_path_factory.mktemp("crops") / "crops"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    recipe = part(ViewRecipe, read_recipe().views, "views")
+    recipe = read_recipe().views
     pictures = [read_pixels(path) for path in find_pictures(samples)]
     for number in range(64):
         shift = tuple(int(n) for n in rng.integers(-40, 40, 2))

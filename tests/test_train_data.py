@@ -213,7 +213,7 @@ def test_the_committed_split_is_what_the_function_makes(real_data):
     old = [e for e in committed if e.dataset in ("smoker", "stanford40", "smoking_wild")]
     recipe = read_recipe()
     made = assign_splits(
-        [e for e in found if e.name not in wrong], recipe.data["folds"], recipe.data["seed"], old
+        [e for e in found if e.name not in wrong], recipe.data.folds, recipe.data.seed, old
     )
     assert {e.name: (e.group, e.split) for e in made} == {
         e.name: (e.group, e.split) for e in committed

@@ -47,54 +47,31 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """A labelled picture.
-
-    Attributes:
-        path: the file.
-        name: its name in tables, relative to the data folder: ``stanford40/drinking/a.jpg``.
-        dataset: its data set, ``stanford40``.
-        kind: activity or kind within the set, ``drinking``; may be empty.
-        smoking: its label.
-        group: pictures of one video, scene or person; a group is never split.
-        split: one of `SPLITS`; empty before `assign_splits`.
-    """
+    """A labelled picture."""
 
     path: Path
-    name: str
-    dataset: str
-    kind: str
+    name: str  # in tables, relative to the data folder: stanford40/drinking/a.jpg
+    dataset: str  # stanford40
+    kind: str  # activity or kind within the set, drinking; may be empty
     smoking: bool
-    group: str
-    split: str = ""
+    group: str  # of one video, scene or person; a group is never split
+    split: str = ""  # one of `SPLITS`; empty before `assign_splits`
 
 
 def read_table(file: Path, data: Path) -> list[Example]:
-    """Reads a table of labelled pictures.
-
-    Args:
-        file: a CSV file with the columns `COLUMNS`.
-        data: the folder that the names of pictures are relative to.
+    """Reads a CSV file with the columns `COLUMNS`; its pictures are relative to the data folder.
 
     Raises:
         DatasetError: the file or the pictures are missing, or a value makes no sense.
     """
     examples = []
     for number, row in enumerate(_rows(file, COLUMNS), start=2):
-        if row["smoking"] not in ("0", "1") or row["split"] not in SPLITS:
+        name, dataset, kind, smoking, group, split = (row[column] for column in COLUMNS)
+        if smoking not in ("0", "1") or split not in SPLITS:
             raise DatasetError(
                 f"{file}, line {number}: expected smoking 0 or 1 and split {', '.join(SPLITS)}"
             )
-        examples.append(
-            Example(
-                data / row["picture"],
-                row["picture"],
-                row["set"],
-                row["kind"],
-                row["smoking"] == "1",
-                row["group"],
-                row["split"],
-            )
-        )
+        examples.append(Example(data / name, name, dataset, kind, smoking == "1", group, split))
     missing = [e.name for e in examples if not e.path.is_file()]
     if missing:
         raise DatasetError(
@@ -133,8 +110,7 @@ def find_examples(
 
     Args:
         folder: the data set.
-        positive: names of folders whose pictures are Smoking.
-        negative: names of folders whose pictures are NotSmoking.
+        positive, negative: names of folders whose pictures are Smoking, and NotSmoking.
 
     Raises:
         DatasetError: the folder is missing, empty, or a label is missing or ambiguous.
@@ -142,12 +118,8 @@ def find_examples(
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder")
-    stated = dict.fromkeys(map(_plain, positive), True) | dict.fromkeys(
-        map(_plain, negative), False
-    )
-    groups = _groups(folder)
-    found: list[Example] = []
-    labels: list[bool | None] = []
+    stated = {_plain(name): True for name in positive} | {_plain(name): False for name in negative}
+    groups, found, labels = _groups(folder), [], []
     for path in sorted(find_pictures(folder)):
         parts = path.relative_to(folder).parts[:-1]
         splits = [_SPLIT_FOLDERS[p.lower()] for p in parts if p.lower() in _SPLIT_FOLDERS]
@@ -158,18 +130,9 @@ def find_examples(
         if _plain(kind) in _SMOKING | _NOT_SMOKING | stated.keys() and len(folders) < 2:
             match = _KIND.fullmatch(path.stem)
             kind = match[1] if match and _plain(match[1]) not in _SMOKING | _NOT_SMOKING else ""
+        group, split = groups.get(name, name), splits[0] if splits else ""
         labels.append(label)
-        found.append(
-            Example(
-                path,
-                name,
-                folder.name,
-                kind,
-                bool(label),
-                groups.get(name, name),
-                splits[0] if splits else "",
-            )
-        )
+        found.append(Example(path, name, folder.name, kind, bool(label), group, split))
     if not found:
         raise DatasetError(f"{folder}: no pictures found")
     if all(label is None for label in labels):
@@ -199,13 +162,10 @@ def describe(examples: Sequence[Example]) -> str:
 def assign_splits(
     examples: Sequence[Example], folds: int, seed: int, known: Iterable[Example] = ()
 ) -> list[Example]:
-    """Gives every picture a split: whole groups, stratified by set, kind and label.
+    """Gives every picture without a split one: whole groups, stratified by set, kind and label.
 
-    Args:
-        examples: pictures; those that have a split keep it.
-        folds: one part in so many becomes Validation, the rest Training.
-        seed: of the choice.
-        known: pictures whose kind, group and split are taken over, by name.
+    One part in ``folds`` becomes Validation, the rest Training. Of ``known`` pictures, kind, group
+    and split are taken over by name.
 
     Raises:
         DatasetError: there are too few groups.
@@ -224,11 +184,11 @@ def assign_splits(
         if len(set(groups.tolist())) < folds:
             raise DatasetError(f"expected at least {folds} groups to split, got {len(set(groups))}")
         folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        _, held = next(iter(folding.split(new, strata, groups)))
-        chosen = set(held.tolist())
-        for place, i in enumerate(new):
-            split = VALIDATION if place in chosen else TRAINING
-            examples[i] = replace(examples[i], split=split)
+        for places, split in zip(
+            next(folding.split(new, strata, groups)), (TRAINING, VALIDATION), strict=True
+        ):
+            for place in places:
+                examples[new[place]] = replace(examples[new[place]], split=split)
     return examples
 
 
@@ -266,10 +226,8 @@ def read_names(file: Path) -> set[str]:
 def draw_weights(examples: Sequence[Example], shares: dict[str, dict[str, float]]) -> np.ndarray:
     """How often each picture is drawn, relative to the others of its label, ``float64[n]``.
 
-    Args:
-        examples: the pictures.
-        shares: for ``smoking`` and ``not_smoking``, the share of the draws that goes to a set or to
-            ``set/kind``; all pictures alike where a label has none.
+    ``shares`` has, for ``smoking`` and ``not_smoking``, the share of the draws that goes to a set
+    or to ``set/kind``. All pictures are drawn alike where a label has none.
 
     Raises:
         DatasetError: a set has no share.

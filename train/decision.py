@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from edge_app.decision import Decision
 from edge_app.looks import Looks, combine_all
 from train.metrics import highest
-from train.recipe import Recipe, family_of
+from train.recipe import DecisionRecipe, Recipe
 from train.scoring import Scores
 
 TAIL = 0.1
@@ -26,26 +27,6 @@ from."""
 
 class DecisionError(ValueError):
     """Scores that no decision can be fitted to; the message says why."""
-
-
-@dataclass(frozen=True)
-class DecisionRecipe:
-    """The numbers of a decision, see `train/recipe.toml`."""
-
-    false_alarms: float
-    limited: list[str]
-    uncertain_errors: float
-    uncertain_limit: float
-    upscale: float
-    looks: list[float] | str
-    looks_from: float
-
-    def __post_init__(self) -> None:
-        for name in ("false_alarms", "uncertain_errors", "uncertain_limit"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"[decision] {name}: expected a number between 0 and 1")
-        if isinstance(self.looks, str) and self.looks != "choose":
-            raise ValueError('[decision] looks: expected "choose" or a list of sizes')
 
 
 @dataclass(frozen=True)
@@ -68,17 +49,18 @@ class Sample:
     def of(cls, scores: Scores, recipe: Recipe) -> Sample:
         """Scores with the families of a recipe; without its limited ones, all pictures count."""
         smoking = np.array([e.smoking for e in scores.examples], bool)
-        families = np.array([family_of(recipe, e.dataset) for e in scores.examples])
-        present = set(families[~smoking].tolist())
-        limited = tuple(name for name in recipe.decision["limited"] if name in present)
+        families = np.array([recipe.family_of(e.dataset) for e in scores.examples])
+        limited = tuple(f for f in recipe.decision.limited if f in families[~smoking])
         return cls(scores.logits, smoking, families, limited)
 
-    def negatives(self) -> list[np.ndarray]:
+    def negatives(self) -> dict[str, np.ndarray]:
         """Places of the NotSmoking pictures of each limited family, or of all without any."""
-        of_families = [
-            np.flatnonzero(~self.smoking & (self.families == name)) for name in self.limited
-        ]
-        return of_families or [np.flatnonzero(~self.smoking)]
+        of = {f: np.flatnonzero(~self.smoking & (self.families == f)) for f in self.limited}
+        return of or {"all": np.flatnonzero(~self.smoking)}
+
+    def limit(self, values: np.ndarray, false_alarms: float) -> float:
+        """The value that at most a share of the NotSmoking pictures of each family reaches."""
+        return max(limit(values[places], false_alarms) for places in self.negatives().values())
 
 
 def platt(logits: np.ndarray, smoking: np.ndarray) -> float:
@@ -111,16 +93,13 @@ def platt(logits: np.ndarray, smoking: np.ndarray) -> float:
 
 
 def tail_threshold(logits: np.ndarray, false_alarms: float) -> float:
-    """The logit that a share of the NotSmoking pictures reaches.
+    """The logit that a share of the NotSmoking pictures reaches, from their logits ``float[n]``.
 
     Only a handful of a few hundred pictures have such a logit, and the quantile moves with the gaps
     between them. So it is read off an exponential distribution, fitted to how far the logits of the
     highest `TAIL` lie above the rest (peaks over a threshold: Pickands, "Statistical Inference
-    Using Extreme Order Statistics", 1975, with a shape of zero).
-
-    Args:
-        logits: of NotSmoking pictures, ``float[n]``.
-        false_alarms: the share; from `TAIL` on, the quantile itself is given.
+    Using Extreme Order Statistics", 1975, with a shape of zero). For a share from `TAIL` on, the
+    quantile itself is given.
     """
     if false_alarms >= TAIL or len(logits) < 2:
         return float(np.quantile(logits, 1 - false_alarms))
@@ -143,8 +122,7 @@ def fit_first(sample: Sample, false_alarms: float) -> tuple[float, float]:
     """
     first = sample.logits[:, 0]
     scale = platt(first, sample.smoking)
-    middle = max(limit(first[places], false_alarms) for places in sample.negatives())
-    return scale, -scale * middle
+    return scale, -scale * sample.limit(first, false_alarms)
 
 
 def fit_looks(sample: Sample, columns: Sequence[int], looks: Looks, false_alarms: float) -> Looks:
@@ -163,7 +141,7 @@ def fit_looks(sample: Sample, columns: Sequence[int], looks: Looks, false_alarms
     scale = platt(mean[again], sample.smoking[again])
     # What is not looked at again stays below the threshold, whatever the bias.
     floor = np.where(again, scale * mean, np.minimum(logits[:, 0], scale * mean[again].min()))
-    bias = -max(limit(floor[places], false_alarms) for places in sample.negatives())
+    bias = -sample.limit(floor, false_alarms)
     return replace(looks, scale=scale, bias=min(max(bias, -16.0), 16.0))
 
 
@@ -177,9 +155,8 @@ def uncertain_band(
     the recipe allows.
 
     Args:
-        scores: P(Smoking), ``float[n]``.
-        sample: labels and families.
-        threshold: of the decision.
+        scores: P(Smoking) of the sample, ``float[n]``.
+        sample, threshold: labels, families and the threshold of the decision.
         recipe: which share of wrong labels is often, and how many may be uncertain.
 
     Returns:
@@ -194,7 +171,7 @@ def uncertain_band(
     below = grid[(grid <= threshold) & (probable >= recipe.uncertain_errors)]
     above = grid[(grid >= threshold) & (probable > 1 - recipe.uncertain_errors)]
     low, high = float(below.min(initial=threshold)), float(above.min(initial=1.0))
-    for places in sample.negatives():
+    for places in sample.negatives().values():
         allowed = math.floor(recipe.uncertain_limit * len(places))
         inside = np.sort(scores[places][(scores[places] >= low) & (scores[places] < high)])
         if len(inside) > allowed:
@@ -203,7 +180,7 @@ def uncertain_band(
 
 
 def fit_decision(
-    sample: Sample, recipe: DecisionRecipe, sizes: tuple[float, ...], lowest: float
+    sample: Sample, recipe: DecisionRecipe, sizes: Sequence[float], lowest: float
 ) -> tuple[Decision, np.ndarray]:
     """The decision for calibrated logits, and the scores P(Smoking) ``float[n]`` it gives.
 
@@ -214,12 +191,11 @@ def fit_decision(
     """
     looks = None
     if sizes:
-        looks = Looks(sizes, lowest, recipe.upscale)
+        looks = Looks(tuple(sizes), lowest, recipe.upscale)
         looks = fit_looks(sample, range(1, 1 + len(sizes)), looks, recipe.false_alarms)
-    scores = 1 / (1 + np.exp(-combine_all(sample.logits, looks)))
+    scores = expit(combine_all(sample.logits, looks))
     measured = " and of ".join(
-        f"{len(places)} NotSmoking pictures ({name})"
-        for name, places in zip(sample.limited or ("all",), sample.negatives(), strict=True)
+        f"{len(places)} NotSmoking pictures ({name})" for name, places in sample.negatives().items()
     )
     decision = Decision(
         threshold=0.5,

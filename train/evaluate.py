@@ -11,24 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import click
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.special import expit
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from edge_app import ModelError
 from edge_app.decision import Decision, read_decision
 from edge_app.imaging import read_thumbnail
 from edge_app.looks import combine_all
 from train.data import SPLITS, TESTING, DatasetError, Example, describe
-from train.decision import DecisionRecipe
 from train.metrics import measure
-from train.recipe import SHIPPED, family_of, find_data, part, read_recipe
+from train.recipe import FILE, FOLDER, NEW_FILE, Data, Recipe, command
 from train.report import figures_block, print_table, to_markdown, write_plots
 from train.scoring import Scores, load_model, score
 
@@ -69,12 +66,11 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Each takes and gives the model's input, ``uint8[size, size, 3]``, RGB."""
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: python3 run.py evaluate model.tflite mine --positive smoker",
+@command("python3 run.py evaluate model.tflite mine --positive smoker")
+@click.argument("model", type=FILE)
+@click.argument(
+    "folders", metavar="DATA...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--split",
     "splits",
@@ -83,120 +79,108 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     help="Measure these pictures; repeat it for several splits.  [default: Testing; all if "
     "there are none]",
 )
-@click.option("--positive", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are Smoking.")
-@click.option(
-    "--negative", multiple=True, metavar="FOLDER", help="Pictures in FOLDER are NotSmoking."
-)
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="[default: the one in the model file]"
 )
 @click.option(
     "--keras",
     "original",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Compare with the .keras file that a .tflite file was made from.",
 )
 @click.option("--quick", is_flag=True, help="Leave out changed pictures and the check of looks.")
 @click.option(
-    "--worst",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a contact sheet of the worst mistakes to FILE.jpg.",
+    "--worst", type=NEW_FILE, help="Write a contact sheet of the worst mistakes to FILE.jpg."
 )
 @click.option(
     "--figures",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     multiple=True,
     help="Put the most important figures into this Markdown file, between the comments figures "
     "and /figures.",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Write evaluation.json and plots to this folder, and beside it the report, its name in "
     "capitals.  [default: MODEL's name and format + _evaluation]",
 )
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=SHIPPED,
-    help="A recipe file with the table of splits and the families.  [default: train/recipe.toml]",
-)
 def main(
+    recipe: Recipe,
+    find: Callable[..., Data],
     model: Path,
-    data: tuple[Path, ...],
+    folders: tuple[Path, ...],
     splits: tuple[str, ...],
-    positive: tuple[str, ...],
-    negative: tuple[str, ...],
     threshold: float | None,
     original: Path | None,
     quick: bool,
     worst: Path | None,
     figures: tuple[Path, ...],
     out: Path | None,
-    recipe_file: Path,
 ) -> None:
     """Measure a .keras or .tflite MODEL on labelled pictures.
 
     DATA are folders as for train. Prints a table, and writes evaluation.json, plots and a report.
     """
-    try:
-        recipe = read_recipe(recipe_file)
-        assign = bool(set(splits) - {"all"})
-        found = find_data(recipe, data, positive, negative, assign=assign)
-        examples = _choose(found.examples, splits, found.known)
-        click.echo(describe(examples))
-        decision = read_decision(str(model)) or Decision()
-        decision = decision if threshold is None else decision.with_threshold(threshold)
-        sizes = decision.looks.sizes if decision.looks else ()
-        upscale = part(DecisionRecipe, recipe.decision, "decision").upscale
-        upscale = decision.looks.upscale if decision.looks else upscale
-        loaded = load_model(model)
-        scores = score(loaded, examples, sizes, upscale)
-        if not scores.examples:
-            raise DatasetError("none of the pictures could be read")
-        one, all_looks = (
-            1 / (1 + np.exp(-combine_all(scores.logits, looks))) for looks in (None, decision.looks)
-        )
-        families = [family_of(recipe, e.dataset) for e in scores.examples]
-        report = {
-            "model": model.name,
-            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-            "split": " and ".join(sorted({e.split or "all" for e in scores.examples})),
-            "threshold": decision.threshold,
-            "chosen": decision.chosen,
-            "uncertain": decision.uncertain,
-            "looks": decision.looks and decision.looks.to_dict(),
-            "speed": _speed(scores, decision),
-            **figures_of(scores.examples, families, one, all_looks, decision, found.boxes(recipe)),
+    found = find(folders, assign=bool(set(splits) - {"all"}))
+    examples = _choose(found.examples, splits, found.known)
+    click.echo(describe(examples))
+    decision = read_decision(str(model)) or Decision()
+    decision = decision if threshold is None else decision.with_threshold(threshold)
+    loaded, looks = load_model(model), decision.looks
+    scores = (
+        score(loaded, examples, looks.sizes, looks.upscale) if looks else score(loaded, examples)
+    )
+    examples = scores.examples
+    if not examples:
+        raise DatasetError("none of the pictures could be read")
+    one, all_looks = (expit(combine_all(scores.logits, taken)) for taken in (None, looks))
+    families = [recipe.family_of(e.dataset) for e in examples]
+    report = {
+        "model": model.name,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "split": " and ".join(sorted({e.split or "all" for e in examples})),
+        "threshold": decision.threshold,
+        "chosen": decision.chosen,
+        "uncertain": decision.uncertain,
+        "looks": looks and looks.to_dict(),
+        "speed": _speed(scores, decision),
+        **figures_of(examples, families, one, all_looks, decision, found.boxes(recipe)),
+    }
+    if not quick:
+        sample = examples[:: max(1, len(examples) // CONDITION_PICTURES)]
+        report["conditions"] = {
+            name: measure(_smoking(s.examples), expit(s.logits[:, 0]), decision.threshold)
+            for name, change in CONDITIONS.items()
+            for s in [score(loaded, sample, change=change)]
         }
-        if not quick:
-            sample = scores.examples[:: max(1, len(scores.examples) // CONDITION_PICTURES)]
-            report["conditions"] = {
-                name: _condition(score(loaded, sample, change=change), decision)
-                for name, change in CONDITIONS.items()
-            }
-            report["looks_alone"] = looks_alone(scores.examples)
-        if original:
-            report["against_keras"] = _against(
-                score(load_model(original), scores.examples), one, decision.threshold
-            )
-    except (ModelError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        report["looks_alone"] = looks_alone(examples)
+    if original:
+        expected = expit(score(load_model(original), examples).logits[:, 0])
+        limit = decision.threshold
+        report["against_keras"] = {
+            "pictures": len(one),
+            "other_label": int(np.sum((expected >= limit) != (one >= limit))),
+            "mean_difference": float(np.abs(expected - one).mean()),
+            "largest_difference": float(np.abs(expected - one).max()),
+        }
     out = out or model.with_name(f"{model.stem}_{model.suffix[1:]}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
-    smoking = np.array([e.smoking for e in scores.examples], bool)
-    write_plots(smoking, all_looks, np.array(families), report, out)
+    write_plots(_smoking(examples), all_looks, np.array(families), report, out)
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     document = out.with_name(f"{out.name.upper()}.md")
     document.write_text(to_markdown(report, out.name), encoding="utf-8")
     for file in figures:
         figures_block(report, file)
     if worst:
-        contact_sheet(scores.examples, all_looks, decision.threshold, worst)
+        contact_sheet(examples, all_looks, decision.threshold, worst)
         click.echo(f"Wrote {worst}.")
     click.echo(print_table(report))
     click.echo(f"Wrote {out}{os.sep}evaluation.json and plots, and {document}.")
+
+
+def _smoking(examples: Sequence[Example]) -> np.ndarray:
+    return np.array([e.smoking for e in examples], bool)
 
 
 def _choose(examples: Sequence[Example], splits: Sequence[str], known: bool) -> list[Example]:
@@ -220,41 +204,35 @@ def figures_of(
     """All figures of scores: over families by looks, by set, kind, size and look of the picture.
 
     Args:
-        examples: the pictures.
-        families: of each.
+        examples, families: the pictures, and the family of each.
         one, all_looks: P(Smoking) after one look and after all, ``float[n]``.
         decision: threshold and uncertain range.
         boxes: around what is smoked.
     """
-    smoking = np.array([e.smoking for e in examples], bool)
+    smoking, one_split = _smoking(examples), len({e.split for e in examples}) < 2
 
     def table(names: Sequence[str | None], scores: np.ndarray = all_looks) -> dict[str, dict]:
         places = defaultdict(list)
         for place, name in enumerate(names):
             if name is not None:
                 places[name].append(place)
-        return {
-            name: measure(
-                smoking[of], scores[of], decision.threshold, decision.uncertain, scores[~smoking]
-            )
-            for name, of in places.items()
-        }
+        rule = decision.threshold, decision.uncertain, scores[~smoking]
+        return {name: measure(smoking[of], scores[of], *rule) for name, of in places.items()}
 
-    splits = {e.split for e in examples}
-    sets = [e.dataset if len(splits) < 2 else f"{e.dataset}, {e.split}" for e in examples]
-    kinds = [f"{e.dataset}: {e.kind}" if e.kind else None for e in examples]
+    def kinds(smoking: bool) -> list[str | None]:
+        return [
+            f"{e.dataset}: {e.kind}" if e.kind and e.smoking == smoking else None for e in examples
+        ]
+
     everything = ["all pictures"] * len(examples)
-    families = list(families)
     return {
         "one_look": table(everything, one) | table(families, one),
         "all_looks": table(everything) | table(families),
-        "datasets": table(sets),
-        "kinds_without_smoking": table(
-            [None if e.smoking else k for e, k in zip(examples, kinds, strict=True)]
+        "datasets": table(
+            [e.dataset if one_split else f"{e.dataset}, {e.split}" for e in examples]
         ),
-        "kinds_with_smoking": table(
-            [k if e.smoking else None for e, k in zip(examples, kinds, strict=True)]
-        ),
+        "kinds_without_smoking": table(kinds(False)),
+        "kinds_with_smoking": table(kinds(True)),
         "sizes": table([_size(e, boxes) for e in examples]),
         "appearance": table([_appearance(e) for e in examples]),
     }
@@ -275,16 +253,9 @@ def _features(example: Example) -> np.ndarray:
     pixels = np.asarray(image.resize((224, 224))).astype(np.float32)
     grey = pixels.mean(2)
     edges = [grey[:20].mean(), grey[-20:].mean(), grey[:, :20].mean(), grey[:, -20:].mean()]
-    return np.array(
-        [
-            example.path.stat().st_size,
-            *(image.width, image.height, image.width / image.height),
-            *pixels.mean((0, 1)),
-            *(grey.std(), np.ptp(pixels, axis=2).mean()),
-            cv2.Laplacian(grey, cv2.CV_32F).var(),
-            *edges,
-        ]
-    )
+    shape = example.path.stat().st_size, image.width, image.height, image.width / image.height
+    contrast = grey.std(), np.ptp(pixels, axis=2).mean(), cv2.Laplacian(grey, cv2.CV_32F).var()
+    return np.array([*shape, *pixels.mean((0, 1)), *contrast, *edges])
 
 
 def _appearance(example: Example) -> str:
@@ -311,7 +282,7 @@ def looks_alone(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
     found = {}
     for name in ["all pictures", *sorted(set(names.tolist()))]:
         of = np.flatnonzero((names == name) | (name == "all pictures"))
-        smoking = np.array([examples[i].smoking for i in of])
+        smoking = _smoking([examples[i] for i in of])
         groups = np.array([examples[i].group for i in of])
         fewest = min(len(set(groups[smoking].tolist())), len(set(groups[~smoking].tolist())))
         if fewest < 10:
@@ -321,21 +292,14 @@ def looks_alone(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
         predicted = cross_val_predict(
             forest, features[of], smoking, groups=groups, cv=folds, method="predict_proba"
         )
-        found[name] = {
-            "auc": float(roc_auc_score(smoking, predicted[:, 1])),
-            "pictures": len(of),
-        }
+        auc = float(roc_auc_score(smoking, predicted[:, 1]))
+        found[name] = {"auc": auc, "pictures": len(of)}
     return found
-
-
-def _condition(scores: Scores, decision: Decision) -> dict[str, Any]:
-    smoking = np.array([e.smoking for e in scores.examples], bool)
-    return measure(smoking, 1 / (1 + np.exp(-scores.logits[:, 0])), decision.threshold)
 
 
 def _speed(scores: Scores, decision: Decision) -> dict[str, float]:
     """Milliseconds of the model alone, and how many pictures are looked at again."""
-    negative = np.array([not e.smoking for e in scores.examples])
+    negative = ~_smoking(scores.examples)
     again = np.zeros(len(negative), bool)
     taken = (~np.isnan(scores.logits[:, 1:])).sum(1)
     if decision.looks:
@@ -348,22 +312,11 @@ def _speed(scores: Scores, decision: Decision) -> dict[str, float]:
     }
 
 
-def _against(expected: Scores, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    other = 1 / (1 + np.exp(-expected.logits[:, 0]))
-    flips = (other >= threshold) != (scores >= threshold)
-    return {
-        "pictures": len(scores),
-        "other_label": int(flips.sum()),
-        "mean_difference": float(np.abs(other - scores).mean()),
-        "largest_difference": float(np.abs(other - scores).max()),
-    }
-
-
 def contact_sheet(
     examples: Sequence[Example], scores: np.ndarray, threshold: float, file: Path, count: int = 40
 ) -> None:
     """Writes the pictures that are furthest on the wrong side, with their scores."""
-    smoking = np.array([e.smoking for e in examples])
+    smoking = _smoking(examples)
     wrong = np.flatnonzero((scores >= threshold) != smoking)
     wrong = wrong[np.argsort(-np.abs(scores[wrong] - threshold))][:count]
     side, across = 180, 8

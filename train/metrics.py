@@ -54,11 +54,14 @@ def measure(
     positive, negative = scores[smoking], scores[~smoking]
     predicted = scores >= threshold
     against = negative if others is None or len(negative) >= 50 else others
+    both = len(positive) and len(negative)
     recall = share(int((positive >= threshold).sum()), len(positive))
     alarms = share(int((negative >= threshold).sum()), len(negative))
     low, high = uncertain or (threshold, threshold)
     right = share(int((predicted == smoking).sum()), len(smoking))
     kept = 1 - alarms["value"] if len(negative) else 0.0
+    precision = float(metrics.average_precision_score(smoking, scores)) if both else None
+    confusion = metrics.confusion_matrix(smoking, predicted, labels=[False, True])
     return {
         "pictures": len(smoking),
         "accuracy": right["value"],
@@ -67,16 +70,10 @@ def measure(
         "false_alarms": alarms,
         "uncertain": share(int(((scores >= low) & (scores < high)).sum()), len(scores)),
         "auc": delong(positive, against),
-        "average_precision": (
-            float(metrics.average_precision_score(smoking, scores))
-            if len(positive) and len(negative)
-            else None
-        ),
+        "average_precision": precision,
         "recall_at": {f"{limit:g}": recall_at(positive, against, limit) for limit in ALARMS},
         "calibration_error": expected_calibration_error(scores, smoking),
-        "confusion_matrix": metrics.confusion_matrix(
-            smoking, predicted, labels=[False, True]
-        ).tolist(),
+        "confusion_matrix": confusion.tolist(),
         "classes": {
             "NotSmoking": {"pictures": len(negative), "recall": kept},
             "Smoking": {"pictures": len(positive), "recall": recall["value"] or 0.0},

@@ -9,37 +9,20 @@ import numpy as np
 
 from train.views import SIZE
 
-EPOCHS = 15
-BATCH = 32
-LEARNING_RATE = 3e-4
+Arrays = tuple[np.ndarray, np.ndarray]
+"""Pixels ``uint8[n, size, size, 3]``, RGB, and labels ``bool[n]``."""
 
 
-def train_notebook(
-    training: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray] | None,
-    weights: str,
-    seed: int,
-) -> keras.Model:
-    """Trains as the notebook did; its threshold is 0.5.
-
-    Args:
-        training: pixels ``uint8[n, size, size, 3]`` and labels ``bool[n]``.
-        validation: likewise, only to be watched; or None.
-        weights: of the backbone, as in `build_notebook_model`.
-        seed: of everything random.
-    """
+def train_notebook(training: Arrays, validation: Arrays, weights: str, seed: int) -> keras.Model:
+    """Trains as the notebook did; Validation is only watched, and its threshold is 0.5."""
     keras.utils.set_random_seed(seed)
     model = build_notebook_model(weights)
-    model.compile(
-        optimizer=keras.optimizers.Adam(LEARNING_RATE),
-        loss=keras.losses.BinaryCrossentropy(),
-        metrics=["accuracy"],
-    )
+    model.compile(keras.optimizers.Adam(3e-4), "binary_crossentropy", metrics=["accuracy"])
     model.fit(
-        *_arrays(*training),
-        batch_size=BATCH,
-        epochs=EPOCHS,
-        validation_data=validation and _arrays(*validation),
+        *training,
+        batch_size=32,
+        epochs=15,
+        validation_data=validation,
         verbose=1 if sys.stderr.isatty() else 2,
     )
     return model
@@ -58,31 +41,24 @@ def build_notebook_model(
     Returns:
         float32 ``[n, size, size, 3]``, RGB in [0, 255], to P(Smoking), float32 ``[n, 1]``.
     """
-    backbone = keras.applications.MobileNetV2(
-        include_top=False, input_shape=(size, size, 3), alpha=alpha, weights=weights
-    )
+    layers = keras.layers
+    shape = (size, size, 3)
+    backbone = keras.applications.MobileNetV2(shape, alpha, include_top=False, weights=weights)
     backbone.trainable = False
     augmentation = keras.Sequential(
         [
-            keras.layers.RandomFlip("horizontal"),
-            keras.layers.RandomRotation(0.1),
-            keras.layers.RandomZoom(0.15),
-            keras.layers.RandomTranslation(0.1, 0.1),
-            keras.layers.RandomContrast(0.15),
-            keras.layers.RandomBrightness(0.1),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.1),
+            layers.RandomZoom(0.15),
+            layers.RandomTranslation(0.1, 0.1),
+            layers.RandomContrast(0.15),
+            layers.RandomBrightness(0.1),
         ],
         name="data_augmentation",
     )
-    pixels = keras.Input((size, size, 3))
-    x = augmentation(pixels)
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(x)
-    x = backbone(x, training=False)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dense(128, activation="relu")(x)
-    x = keras.layers.Dropout(0.5)(x)
-    smoking = keras.layers.Dense(1, activation="sigmoid")(x)
+    pixels = keras.Input(shape)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(augmentation(pixels))
+    x = layers.GlobalAveragePooling2D()(backbone(x, training=False))
+    x = layers.Dropout(0.5)(layers.Dense(128, activation="relu")(x))
+    smoking = layers.Dense(1, activation="sigmoid")(x)
     return keras.Model(pixels, smoking, name="smoker_detection_mobilenetv2")
-
-
-def _arrays(pixels: np.ndarray, smoking: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return pixels.astype(np.float32), smoking[:, None].astype(np.float32)

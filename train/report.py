@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from sklearn import metrics
 
 from train.metrics import LABELS, area, expected_calibration_error, percent, table
 
-_COLOURS = {"NotSmoking": "#2a9d8f", "Smoking": "#d1495b"}
+_BLUE, _RED = "#2a9d8f", "#d1495b"
 _TABLES = {
     "datasets": "By data set",
     "kinds_without_smoking": "Without smoking, by kind or activity",
@@ -27,12 +29,7 @@ _START, _END = "<!-- figures -->", "<!-- /figures -->"
 
 
 def to_markdown(report: dict[str, Any], plots: str) -> str:
-    """The report of `train.evaluate` as Markdown.
-
-    Args:
-        report: what evaluation.json holds.
-        plots: name of the folder of the plots, from where the document lies.
-    """
+    """What evaluation.json holds as Markdown; ``plots`` is the folder of its plots beside it."""
     speed, looks = report["speed"], report["looks"]
     parts = [
         f"# Evaluation of {report['model']}",
@@ -54,18 +51,27 @@ def to_markdown(report: dict[str, Any], plots: str) -> str:
             f"{speed['all_looks_ms']:.1f} ms per picture with all looks, on the machine of this "
             "evaluation."
         )
-    rows = [
-        [name, label, *_judged(report[key][name])]
-        for name in report["all_looks"]
-        for key, label in (("one_look", "one"), ("all_looks", "all"))
-        if looks or key == "all_looks"
-    ]
-    parts.append(table(["pictures", "looks", *_JUDGED], rows))
+    head = ["pictures", "looks", "AUC", "recall at 1 %", "recall at 2 %", "recall at 5 %", "recall"]
+    rows = []
+    for name in report["all_looks"]:
+        for key in ("one_look", "all_looks") if looks else ("all_looks",):
+            r = report[key][name]
+            shares = [*r["recall_at"].values(), r["recall"], r["false_alarms"], r["uncertain"]]
+            error = f"{r['calibration_error']:.3f}"
+            rows.append([name, key.split("_")[0], area(r["auc"]), *map(percent, shares), error])
+    parts.append(table([*head, "false alarms", "uncertain", "calibration error"], rows))
     for key, title in _TABLES.items():
         if report[key]:
-            parts += [f"## {title}", table(["pictures", *_SHORT], _rows(report[key]))]
-    if "conditions" in report:
-        parts += ["## Changed pictures (one look)", _conditions(report["conditions"])]
+            head = ["pictures", "count", "recall", "false alarms", "uncertain", "AUC"]
+            parts += [f"## {title}", table(head, _worst_first(report[key]))]
+    if changed := report.get("conditions"):
+        head = ["pictures", "count", "accuracy", "points lost", "recall", "false alarms"]
+        best, rows = next(iter(changed.values()))["accuracy"], []
+        for name, r in changed.items():
+            right = [f"{r['accuracy']:.1%}", f"{100 * (best - r['accuracy']):.1f}"]
+            shares = map(percent, (r["recall"], r["false_alarms"]))
+            rows.append([name, str(r["pictures"]), *right, *shares])
+        parts += ["## Changed pictures (one look)", table(head, rows)]
     if alone := report.get("looks_alone"):
         rows = [[n, str(r["pictures"]), f"{r['auc']:.3f}"] for n, r in alone.items()]
         parts += [
@@ -87,74 +93,32 @@ def to_markdown(report: dict[str, Any], plots: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-_JUDGED = (
-    *("AUC", "recall at 1 %", "recall at 2 %", "recall at 5 %", "recall", "false alarms"),
-    *("uncertain", "calibration error"),
-)
-_SHORT = ("count", "recall", "false alarms", "uncertain", "AUC")
-
-
-def _judged(result: dict[str, Any]) -> list[str]:
-    return [
-        area(result["auc"]),
-        *(percent(figure) for figure in result["recall_at"].values()),
-        percent(result["recall"]),
-        percent(result["false_alarms"]),
-        percent(result["uncertain"]),
-        f"{result['calibration_error']:.3f}",
-    ]
-
-
-def _rows(results: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Rows of a table, the worst first."""
-
-    def badness(item: tuple[str, dict[str, Any]]) -> float:
+def _worst_first(results: dict[str, dict[str, Any]]) -> list[list[str]]:
+    def goodness(item: tuple[str, dict[str, Any]]) -> float:
         recall, alarms = item[1]["recall"]["value"], item[1]["false_alarms"]["value"]
         return -(alarms or 0) - (1 - recall if recall is not None else 0)
 
-    return [
-        [
-            name.replace("_", " "),
-            str(r["pictures"]),
-            *(percent(r[key]) for key in ("recall", "false_alarms", "uncertain")),
-            area(r["auc"]),
-        ]
-        for name, r in sorted(results.items(), key=badness)
-    ]
-
-
-def _conditions(results: dict[str, dict[str, Any]]) -> str:
-    first = next(iter(results.values()))
-    rows = [
-        [
-            name,
-            str(r["pictures"]),
-            f"{r['accuracy']:.1%}",
-            f"{100 * (first['accuracy'] - r['accuracy']):.1f}",
-            percent(r["recall"]),
-            percent(r["false_alarms"]),
-        ]
-        for name, r in results.items()
-    ]
-    return table(["pictures", "count", "accuracy", "points lost", "recall", "false alarms"], rows)
+    rows = []
+    for name, r in sorted(results.items(), key=goodness):
+        shares = map(percent, (r["recall"], r["false_alarms"], r["uncertain"]))
+        rows.append([name.replace("_", " "), str(r["pictures"]), *shares, area(r["auc"])])
+    return rows
 
 
 def print_table(report: dict[str, Any]) -> str:
     """The most important figures for the terminal."""
-    lines = [
-        f"{'':<26}{'AUC':>8}{'recall at 2 %':>15}{'recall':>9}{'false alarms':>14}{'uncertain':>11}"
-    ]
+
+    widths = (8, 15, 9, 14, 11)
+
+    def line(name: str, *cells: str) -> str:
+        return f"{name:<26}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+
+    lines = [line("", "AUC", "recall at 2 %", "recall", "false alarms", "uncertain")]
     for name, r in {**report["all_looks"], **report["datasets"]}.items():
-        at = r["recall_at"]["0.02"]
-        cells = (r["auc"] and r["auc"]["value"], at and at["value"], r["recall"]["value"])
-        cells += (r["false_alarms"]["value"], r["uncertain"]["value"])
-        auc, *shares = ("-" if cell is None else cell for cell in cells)
-        texts = [f"{s:.1%}" if isinstance(s, float) else s for s in shares]
-        auc = f"{auc:.4f}" if isinstance(auc, float) else auc
-        widths = (8, 15, 9, 14, 11)
-        lines.append(
-            f"{name:<26}" + "".join(f"{t:>{w}}" for t, w in zip((auc, *texts), widths, strict=True))
-        )
+        figures = [r["recall_at"]["0.02"], r["recall"], r["false_alarms"], r["uncertain"]]
+        auc = f"{r['auc']['value']:.4f}" if r["auc"] else "-"
+        shares = (f"{f['value']:.1%}" if f and f["value"] is not None else "-" for f in figures)
+        lines.append(line(name, auc, *shares))
     return "\n".join(lines)
 
 
@@ -174,19 +138,13 @@ def figures_block(report: dict[str, Any], file: Path) -> None:
             figure = {**right, "value": r["accuracy"], "interval": r["accuracy_interval"]}
             where = name if ", " in name else f"{name}, {report['split']}"
             rows.append([f"{where}: accuracy", percent(figure)])
-    for name, r in report["all_looks"].items():
-        if name == "all pictures":
-            continue
+    for name, r in list(report["all_looks"].items())[1:]:
         if r["recall"]["value"] is not None:
             rows.append([f"{name}: AUC", area(r["auc"])])
             rows.append([f"{name}: recall at 2 % false alarms", percent(r["recall_at"]["0.02"])])
         rows.append([f"{name}: false alarms", percent(r["false_alarms"])])
-    rows.append(
-        [
-            "all: calibration error",
-            f"{report['all_looks']['all pictures']['calibration_error']:.3f}",
-        ]
-    )
+    error = report["all_looks"]["all pictures"]["calibration_error"]
+    rows.append(["all: calibration error", f"{error:.3f}"])
     block = f"{_START}\n{table(['figure', 'value'], [r for r in rows if r[1] != '-'])}\n{_END}"
     pattern = re.compile(f"{re.escape(_START)}.*?{re.escape(_END)}", re.DOTALL)
     file.write_text(pattern.sub(lambda _: block, text), encoding="utf-8")
@@ -200,95 +158,56 @@ def write_plots(
     folder: Path,
 ) -> None:
     """Writes plots, and their names into the report."""
-    plots = {
-        "confusion_matrix.png": _plot_confusion,
-        "scores.png": _plot_scores,
-        "reliability.png": _plot_reliability,
-    }
-    if len(np.unique(smoking)) == 2:
-        plots["curves.png"] = _plot_curves
-    if report["kinds_without_smoking"]:
-        plots["false_alarms.png"] = _plot_false_alarms
-    for name, plot in plots.items():
-        figure = plot(smoking, scores, families, report)
+    report["plots"] = []
+
+    @contextlib.contextmanager
+    def plot(name: str, width: float, height: float, **labels: Any) -> Iterator[plt.Axes]:
+        figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+        yield axes
+        axes.set(**labels)
         figure.savefig(folder / name, dpi=100)
         plt.close(figure)
-    report["plots"] = list(plots)
+        report["plots"].append(name)
 
-
-def _plot_confusion(smoking, scores, families, report):
-    figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
     predicted = scores >= report["threshold"]
-    metrics.ConfusionMatrixDisplay.from_predictions(
-        *(smoking, predicted),
-        labels=[False, True],
-        display_labels=LABELS,
-        cmap="BuGn",
-        colorbar=False,
-        ax=axes,
-    )
-    axes.set_title(f"{np.mean(predicted == smoking):.1%} of {len(smoking)} pictures right")
-    return figure
-
-
-def _plot_scores(smoking, scores, families, report):
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for name, of_class in zip(LABELS, (~smoking, smoking), strict=True):
-        bins = np.linspace(0, 1, 41)
-        axes.hist(scores[of_class], bins, alpha=0.65, label=name, color=_COLOURS[name])
-    axes.axvline(report["threshold"], color="black", linestyle="--", label="threshold")
-    axes.set(title="Scores", xlabel="P(Smoking)", ylabel="pictures", yscale="log")
-    axes.legend()
-    return figure
-
-
-def _plot_curves(smoking, scores, families, report):
-    figure, axes = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
-    for name in ["all pictures", *np.unique(families)]:
-        of = (families == name) | (name == "all pictures")
-        negative = of & ~smoking if (of & ~smoking).sum() >= 50 else ~smoking
-        chosen = (of & smoking) | negative
-        if (of & smoking).any():
-            metrics.RocCurveDisplay.from_predictions(
-                smoking[chosen], scores[chosen], ax=axes, name=name
-            )
-    axes.set(title="ROC", xscale="log", xlim=(2e-3, 1), xlabel="false alarms", ylabel="recall")
-    axes.set_aspect("auto")
-    return figure
-
-
-def _plot_reliability(smoking, scores, families, report):
-    figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
-    of_bin = np.minimum((scores * 10).astype(int), 9)
-    axes.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
-    points = [
-        (scores[of_bin == b].mean(), smoking[of_bin == b].mean(), (of_bin == b).sum())
-        for b in np.unique(of_bin)
-    ]
-    x, y, counts = zip(*points, strict=True)
-    axes.plot(x, y, "o-", color=_COLOURS["Smoking"], label="measured")
-    for place, count in enumerate(counts):
-        axes.annotate(
-            f"{count}", (x[place], y[place]), (4, -10), textcoords="offset points", fontsize=7
-        )
+    title = f"{np.mean(predicted == smoking):.1%} of {len(smoking)} pictures right"
+    with plot("confusion_matrix.png", 4.6, 4.2, title=title) as axes:
+        matrix = metrics.confusion_matrix(smoking, predicted, labels=[False, True])
+        shown = metrics.ConfusionMatrixDisplay(matrix, display_labels=LABELS)
+        shown.plot(cmap="BuGn", colorbar=False, ax=axes)
+    labels = {"title": "Scores", "xlabel": "P(Smoking)", "ylabel": "pictures", "yscale": "log"}
+    with plot("scores.png", 6, 3.6, **labels) as axes:
+        for label, colour, of in zip(LABELS, (_BLUE, _RED), (~smoking, smoking), strict=True):
+            axes.hist(scores[of], np.linspace(0, 1, 41), alpha=0.65, label=label, color=colour)
+        axes.axvline(report["threshold"], color="black", linestyle="--", label="threshold")
+        axes.legend()
     error = expected_calibration_error(scores, smoking)
-    axes.set(title=f"Calibration error {error:.3f}", xlabel="P(Smoking), mean of the bin")
-    axes.set_ylabel("share of Smoking")
-    axes.legend(loc="lower right")
-    return figure
-
-
-def _plot_false_alarms(smoking, scores, families, report):
-    kinds = report["kinds_without_smoking"].items()
-    worst = sorted(
-        ((r["false_alarms"]["value"], name, r) for name, r in kinds), key=lambda x: -x[0]
-    )[:20]
-    figure, axes = plt.subplots(figsize=(7, 0.8 + 0.28 * len(worst)), layout="constrained")
-    names = [
-        f"{name.replace('_', ' ')} ({r['false_alarms']['hits']} of {r['pictures']})"
-        for _, name, r in worst
-    ]
-    axes.barh(names, [100 * value for value, *_ in worst], color=_COLOURS["Smoking"])
-    axes.invert_yaxis()
-    axes.set(title="False alarms by kind", xlabel="% of its pictures called Smoking")
-    return figure
+    labels = {"xlabel": "P(Smoking), mean of the bin", "ylabel": "share of Smoking"}
+    with plot(
+        "reliability.png", 4.6, 4.2, title=f"Calibration error {error:.3f}", **labels
+    ) as axes:
+        axes.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
+        bins = [np.minimum((scores * 10).astype(int), 9) == b for b in range(10)]
+        points = [(scores[of].mean(), smoking[of].mean(), of.sum()) for of in bins if of.any()]
+        axes.plot(*np.transpose(points)[:2], "o-", color=_RED, label="measured")
+        for x, y, count in points:
+            axes.annotate(f"{count}", (x, y), (4, -10), textcoords="offset points", fontsize=7)
+        axes.legend(loc="lower right")
+    if len(np.unique(smoking)) == 2:
+        labels = {"title": "ROC", "xlabel": "false alarms", "ylabel": "recall", "xscale": "log"}
+        with plot("curves.png", 5.4, 4.6, **labels, xlim=(2e-3, 1), aspect="auto") as axes:
+            for name in ["all pictures", *np.unique(families[smoking])]:
+                of = (families == name) | (name == "all pictures")
+                negative = of & ~smoking if (of & ~smoking).sum() >= 50 else ~smoking
+                chosen = (of & smoking) | negative
+                metrics.RocCurveDisplay.from_predictions(
+                    smoking[chosen], scores[chosen], ax=axes, name=name
+                )
+    if report["kinds_without_smoking"]:
+        kinds = [(r["false_alarms"], k) for k, r in report["kinds_without_smoking"].items()]
+        kinds = sorted(kinds, key=lambda kind: -kind[0]["value"])[:20]
+        labels = {"title": "False alarms by kind", "xlabel": "% of its pictures called Smoking"}
+        with plot("false_alarms.png", 7, 0.8 + 0.28 * len(kinds), **labels) as axes:
+            names = [f"{k.replace('_', ' ')} ({r['hits']} of {r['of']})" for r, k in kinds]
+            axes.barh(names, [100 * r["value"] for r, _ in kinds], color=_RED)
+            axes.invert_yaxis()

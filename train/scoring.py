@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from edge_app import Classifier, ModelError
 from edge_app.imaging import Picture, PictureError, read_picture
-from edge_app.looks import Looks, logit, regions, square
+from edge_app.looks import Looks, logit, regions
 from train.data import Example
 
 _CHUNK = 32
@@ -23,16 +22,12 @@ _logits = np.vectorize(logit, otypes=[np.float64])
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model.
+    """A loaded model: the side of its input in pixels, and how to run it.
 
-    Attributes:
-        path: its file.
-        size: side of its input in pixels.
-        run: ``uint8[n, size, size, 3]``, RGB, to logits ``float64[n]`` and evidence maps
-            ``float32[n, rows, columns]``, or None where the model has none.
+    ``run`` takes ``uint8[n, size, size, 3]``, RGB, and gives logits ``float64[n]`` and evidence
+    maps ``float32[n, rows, columns]``, or None where the model has none.
     """
 
-    path: Path
     size: int
     run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 
@@ -60,7 +55,7 @@ def _load_tflite(path: Path) -> Model:
         maps = [p.evidence for p in predictions if p.evidence is not None]
         return _logits([p.smoking for p in predictions]), np.stack(maps) if maps else None
 
-    return Model(path, classifier.info.size, run)
+    return Model(classifier.info.size, run)
 
 
 def _load_keras(path: Path) -> Model:
@@ -94,7 +89,7 @@ def _load_keras(path: Path) -> Model:
         features, scores = outputs
         return _logits(scores[:, -1]), features @ kernel
 
-    return Model(path, shape[1], run)
+    return Model(shape[1], run)
 
 
 @dataclass(frozen=True)
@@ -118,23 +113,17 @@ def score(
     examples: Sequence[Example],
     sizes: Sequence[float] = (),
     upscale: float = 2.0,
-    *,
-    extra: bool = False,
-    change: Callable[[np.ndarray], np.ndarray] | None = None,
+    change: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels,
 ) -> Scores:
     """Classifies pictures with all looks, whatever the first one says, with a progress bar.
 
     Args:
         model: the model.
         examples: the pictures; those that cannot be read are named and left out.
-        sizes: of the further looks, as `edge_app.looks.Looks` has them.
-        upscale: how much they may be enlarged.
-        extra: add two columns: 0.7 around the second-best separate peak, and the whole picture
-            mirrored.
+        sizes, upscale: of the further looks, as `edge_app.looks.Looks` has them.
         change: of the whole picture's pixels, before it is classified.
     """
-    readable: list[Example] = []
-    rows: list[np.ndarray] = []
+    readable, rows = [], [np.empty((0, 1 + len(sizes)))]
     spent, inferences = 0.0, 0
 
     def run(pixels: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -144,73 +133,36 @@ def score(
         spent, inferences = spent + time.perf_counter() - began, inferences + len(pixels)
         return result
 
+    def read(example: Example) -> Picture | None:
+        try:
+            return read_picture(example.path, model.size)
+        except PictureError as error:
+            tqdm.write(f"{example.path}: {error}; left out")
+            return None
+
     with (
         ThreadPoolExecutor() as pool,
         tqdm(desc="Classifying", total=len(examples), unit="picture", disable=None) as bar,
     ):
         for start in range(0, len(examples), _CHUNK):
             chunk = examples[start : start + _CHUNK]
-            read = pool.map(lambda e: _read(e, model.size), chunk)
-            pairs = [(e, p) for e, p in zip(chunk, read, strict=True) if p is not None]
+            pairs = [(e, p) for e, p in zip(chunk, pool.map(read, chunk), strict=True) if p]
             bar.update(len(chunk))
             if not pairs:
                 continue
-            pictures = [picture for _, picture in pairs]
-            wholes = [p.pixels if change is None else change(p.pixels) for p in pictures]
-            first, evidence = run(wholes)
-            columns = np.full((len(pairs), 1 + len(sizes) + 2 * extra), math.nan)
-            columns[:, 0] = first
-            if evidence is not None:
-                cuts = _cuts(pictures, evidence, sizes, upscale, model.size, extra)
-                if extra:
-                    mirrored = [np.ascontiguousarray(whole[:, ::-1]) for whole in wholes]
-                    cuts += [(i, len(sizes) + 2, pixels) for i, pixels in enumerate(mirrored)]
-                for place in range(0, len(cuts), _CHUNK):
-                    part = cuts[place : place + _CHUNK]
-                    looked, _ = run([pixels for _, _, pixels in part])
-                    for (row, column, _), value in zip(part, looked, strict=True):
-                        columns[row, column] = value
+            columns = np.full((len(pairs), 1 + len(sizes)), np.nan)
+            columns[:, 0], evidence = run([change(picture.pixels) for _, picture in pairs])
+            for column, size in enumerate(sizes if evidence is not None else (), start=1):
+                look = Looks((size,), 0.0, upscale)
+                crops = {
+                    row: picture.crop(box)
+                    for row, (_, picture) in enumerate(pairs)
+                    for box in regions(
+                        evidence[row], picture.width, picture.height, look, model.size
+                    )
+                }
+                if crops:
+                    columns[list(crops), column], _ = run(list(crops.values()))
             readable += [e for e, _ in pairs]
             rows.append(columns)
-    logits = np.concatenate(rows) if rows else np.empty((0, 1 + len(sizes) + 2 * extra))
-    return Scores(readable, logits, 1000 * spent / max(1, inferences))
-
-
-def _read(example: Example, size: int) -> Picture | None:
-    try:
-        return read_picture(example.path, size)
-    except PictureError as error:
-        tqdm.write(f"{example.path}: {error}; left out")
-        return None
-
-
-def _cuts(
-    pictures: Sequence[Picture],
-    evidence: np.ndarray,
-    sizes: Sequence[float],
-    upscale: float,
-    size: int,
-    extra: bool,
-) -> list[tuple[int, int, np.ndarray]]:
-    """Row, column and pixels of each further look."""
-    cuts = []
-    for row, (picture, cells) in enumerate(zip(pictures, evidence, strict=True)):
-        for column, share in enumerate(sizes, start=1):
-            one = Looks((share,), 0.0, upscale)
-            for box in regions(cells, picture.width, picture.height, one, size):
-                cuts.append((row, column, picture.crop(box)))
-        if extra:
-            box = square(_second_peak(cells), 0.7, picture.width, picture.height)
-            if (box[2] - box[0]) * upscale >= size:
-                cuts.append((row, len(sizes) + 1, picture.crop(box)))
-    return cuts
-
-
-def _second_peak(cells: np.ndarray) -> tuple[float, float]:
-    """The best cell that is at least three cells from the best, as x and y in [0, 1]."""
-    rows, columns = cells.shape
-    peak = np.unravel_index(int(np.argmax(cells)), cells.shape)
-    y, x = np.mgrid[:rows, :columns]
-    far = np.maximum(abs(y - peak[0]), abs(x - peak[1])) >= 3
-    row, column = np.unravel_index(int(np.argmax(np.where(far, cells, -np.inf))), cells.shape)
-    return (column + 0.5) / columns, (row + 0.5) / rows
+    return Scores(readable, np.concatenate(rows), 1000 * spent / max(1, inferences))

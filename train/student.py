@@ -1,4 +1,4 @@
-"""The student: MobileNetV2, trained with one Keras `fit` on fresh views, resumable at any time."""
+"""The student: MobileNetV2, trained with Keras `fit` on fresh views, resumable at any time."""
 
 from __future__ import annotations
 
@@ -7,58 +7,21 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 
 from edge_app.files import whole_file
-from train.data import Example
-from train.views import SIZE, ViewRecipe, Views
+from train.recipe import StudentRecipe
+from train.views import SIZE
 
-STATE, RECORD = "state.keras", "training.json"
-"""What a training writes into its folder, beside the start weights; nothing else is touched."""
+RECORD = "training.json"
+"""The file by which the folder of a training is known."""
 
 
 class TrainingError(ValueError):
     """A training that cannot begin or go on; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class StudentRecipe:
-    """The numbers of the student's training, see `train/recipe.toml`."""
-
-    steps: int
-    batch: int
-    learning_rate: float
-    warmup: int
-    weight_decay: float
-    ema: float
-    clip: float
-    batch_norm: str
-    checkpoint: int
-    planned: list[list[int]]
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "checkpoint"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"[student] {name}: expected 1 or more")
-        if not 0 <= self.warmup < self.steps:
-            raise ValueError("[student] warmup: expected fewer steps than [student] steps")
-        if not 0 < self.ema < 1:
-            raise ValueError("[student] ema: expected a number between 0 and 1")
-        if self.planned != sorted(self.planned) or any(len(pair) != 2 for pair in self.planned):
-            raise ValueError("[student] planned: expected [[step, steps], ...] in order")
-        if self.batch_norm not in ("frozen", "trained"):
-            raise ValueError('[student] batch_norm: expected "frozen" or "trained"')
-
-    def length(self, step: int) -> tuple[int, int]:
-        """How many steps the schedule is planned for at a step, and where that ends."""
-        for until, steps in self.planned:
-            if step < until:
-                return steps, until
-        return self.steps, self.steps
 
 
 def build_student(weights: str | Path | None = "imagenet", alpha: float = 1.0) -> keras.Model:
@@ -79,12 +42,8 @@ def build_student(weights: str | Path | None = "imagenet", alpha: float = 1.0) -
         return keras.models.load_model(weights, compile=False)
     pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
-    x = keras.applications.MobileNetV2(
-        include_top=False,
-        input_shape=(SIZE, SIZE, 3),
-        alpha=alpha,
-        weights=str(weights) if weights else None,
-    )(x)
+    shape, start = (SIZE, SIZE, 3), str(weights) if weights else None
+    x = keras.applications.MobileNetV2(shape, alpha, include_top=False, weights=start)(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(0.3, name="dropout")(x)
     # Zeros: random weights would disturb the features before they mean anything.
@@ -111,10 +70,8 @@ def start_weights(start: str | dict[str, str], folder: Path, given: Path | None 
     if str(file) == "imagenet":
         return "imagenet"
     if given is None and "git" in start and not file.exists():
-        root = Path(__file__).parent.parent
-        shown = subprocess.run(
-            ["git", "-C", str(root), "show", start["git"]], capture_output=True, check=False
-        )
+        show = ["git", "-C", str(Path(__file__).parent.parent), "show", start["git"]]
+        shown = subprocess.run(show, capture_output=True, check=False)
         if shown.returncode:
             raise TrainingError(
                 f"git show {start['git']} failed: this needs a clone with its history "
@@ -133,7 +90,7 @@ def start_weights(start: str | dict[str, str], folder: Path, given: Path | None 
     return str(file)
 
 
-def open_folder(folder: Path, fingerprint: dict) -> None:
+def open_folder(folder: Path, fingerprint: dict[str, Any]) -> None:
     """Makes the folder of a training, or makes sure that the one there is of this training.
 
     Raises:
@@ -153,88 +110,54 @@ def open_folder(folder: Path, fingerprint: dict) -> None:
         partial.write_text(json.dumps(fingerprint, indent=2) + "\n")
 
 
-def train_student(
-    examples: Sequence[Example],
-    pictures: Sequence[np.ndarray],
-    boxes: dict[str, np.ndarray],
-    weights: np.ndarray,
-    folder: Path,
+def fit(
     start: Callable[[], keras.Model],
+    batches: Callable[[int, int], keras.utils.PyDataset],
+    state: Path,
     recipe: StudentRecipe,
-    views: ViewRecipe,
     seed: int,
-    *,
-    workers: int = 1,
     say: Callable[[str], None],
 ) -> keras.Model:
-    """Trains, or resumes from the last checkpoint, with the same result (the views and the
-    optimizer's state depend on the step alone).
+    """Trains, or resumes from the last checkpoint, with the same result: views, dropout and the
+    optimizer's state depend on the step alone.
 
     Args:
-        examples: Training pictures.
-        pictures: of each, ``uint8[height, width, 3]``, RGB.
-        boxes: from `train.data.read_boxes`.
-        weights: from `train.data.draw_weights`.
-        folder: for checkpoints.
         start: makes the model that a new training begins with.
-        recipe, views, seed: the numbers.
-        workers: processes that make views beside the training; 1 for a thread.
+        batches: gives the batches from a step on, and how many.
+        state: file of the checkpoint.
+        recipe, seed: the numbers.
         say: gets one line per checkpoint, with the time to go.
 
     Returns:
         The model with the averaged weights.
     """
     keras.utils.set_random_seed(seed)
-    smoking = np.array([e.smoking for e in examples], int)
-    if len(np.unique(smoking)) < 2:
-        raise TrainingError("expected Training pictures of both labels")
-    none = np.empty((0, 4))
-    boxes_of = [boxes.get(e.name, none) if e.smoking else none for e in examples]
-    say(f"{len(examples)} pictures, {sum(map(bool, map(len, boxes_of)))} with boxes")
-    state = folder / STATE
-    model = keras.models.load_model(state) if state.exists() else _prepare(start(), recipe)
-    done = first = int(model.optimizer.iterations.numpy()) if state.exists() else 0
-    options = {"workers": workers, "use_multiprocessing": workers > 1, "max_queue_size": 8}
+    model = keras.models.load_model(state) if state.exists() else _compiled(start(), recipe)
+    done = first = int(model.optimizer.iterations.numpy())
     began = time.monotonic()
-    planned = None
     while done < recipe.steps:
-        length, until = recipe.length(done)
-        if length != planned:
-            _compile(model, recipe, length)
-            planned = length
-        steps = min(recipe.checkpoint, until - done)
-        batches = Views(
-            *(pictures, boxes_of, smoking, weights, views),
-            **{"first": done, "steps": steps, "batch": recipe.batch, "seed": seed},
-            **options,
-        )
+        steps = min(recipe.checkpoint, recipe.steps - done)
         # Dropout has a state of its own, which no file keeps.
-        for layer in model._flatten_layers():
-            if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([seed, done])
-        history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
+        for layer in _layers(model, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed, done])
+        # At its end, `fit` replaces the weights by their moving average.
+        history = model.fit(batches(done, steps), verbose=0, shuffle=False).history
         done += steps
         with whole_file(state) as partial:
             model.save(partial)
         pace = (time.monotonic() - began) / (done - first)
         say(
-            f"{time.strftime('%H:%M:%S')} {done}/{recipe.steps} "
-            f"loss {history.history['loss'][0]:.4f} {pace:.2f} s/step, "
-            f"{pace * (recipe.steps - done) / 60:.0f} min to go"
+            f"{time.strftime('%H:%M:%S')} {done}/{recipe.steps} loss {history['loss'][0]:.4f} "
+            f"{pace:.2f} s/step, {pace * (recipe.steps - done) / 60:.0f} min to go"
         )
-    model.optimizer.finalize_variable_values(model.trainable_variables)
     if recipe.batch_norm == "trained":
-        extra = Views(
-            *(pictures, boxes_of, smoking, weights, views),
-            **{"first": recipe.steps, "steps": 100, "batch": recipe.batch, "seed": seed},
-        )
-        measure_statistics(model, extra)
+        measure_statistics(model, batches(recipe.steps, 100))
     return model
 
 
 def measure_statistics(model: keras.Model, batches: Sequence) -> None:
     """Measures the batch normalization statistics of averaged weights as means over batches."""
-    norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
+    norms = _layers(model, keras.layers.BatchNormalization)
     momenta = [norm.momentum for norm in norms]
     for index in range(len(batches)):
         for norm in norms:
@@ -244,19 +167,13 @@ def measure_statistics(model: keras.Model, batches: Sequence) -> None:
         norm.momentum = momentum
 
 
-def _prepare(model: keras.Model, recipe: StudentRecipe) -> keras.Model:
+def _compiled(model: keras.Model, recipe: StudentRecipe) -> keras.Model:
     model.trainable = True
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = recipe.batch_norm == "trained"
-    return model
-
-
-def _compile(model: keras.Model, recipe: StudentRecipe, steps: int) -> None:
-    """Gives the model an optimizer for a schedule of so many steps, in the state of its last."""
+    for layer in _layers(model, keras.layers.BatchNormalization):
+        layer.trainable = recipe.batch_norm == "trained"
     rate = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 10,
-        steps - recipe.warmup,
+        recipe.steps - recipe.warmup,
         warmup_target=recipe.learning_rate,
         warmup_steps=recipe.warmup,
     )
@@ -267,9 +184,9 @@ def _compile(model: keras.Model, recipe: StudentRecipe, steps: int) -> None:
         ema_momentum=recipe.ema,
         clipnorm=recipe.clip,
     )
-    before = model.optimizer.variables if model.compiled else None
     model.compile(optimizer, "binary_crossentropy")
-    if before is not None:
-        optimizer.build(model.trainable_variables)
-        for variable, value in zip(optimizer.variables, before, strict=True):
-            variable.assign(value)
+    return model
+
+
+def _layers(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]

@@ -8,12 +8,13 @@ is. Everything follows from the seed and the number of the batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import keras
 import numpy as np
 from PIL import Image
+
+from train.recipe import ViewRecipe
 
 cv2.setNumThreads(1)
 
@@ -27,57 +28,6 @@ _WORDS = [
 ]
 _GREY = np.float32([0.299, 0.587, 0.114])
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
-
-
-@dataclass(frozen=True)
-class ViewRecipe:
-    """How views are made. The probability of each change; how strong it is stands in the code.
-
-    Attributes:
-        smoking: share of Smoking views in a batch.
-        label_smoothing: labels are drawn this far towards 1/2.
-        mixup: share of batches that are blended with themselves (Zhang and others, 2018).
-        mixup_alpha: of the beta distribution that weights the blend.
-        blank: share of NotSmoking views that show nothing: one colour, a gradient, noise.
-        mosaic: share of views made of four pictures, three of them NotSmoking.
-        whole: share of crops that are the whole picture.
-        square: share of crops that are a square, as a second look is.
-        smallest_area: of a crop, as a share of the picture.
-        smallest_area_unboxed: the same for Smoking pictures without boxes.
-        box_inside: share of a box's area that has to be within the crop.
-        words: printed words; the other names below likewise.
-    """
-
-    smoking: float
-    label_smoothing: float
-    mixup: float
-    mixup_alpha: float
-    blank: float
-    mosaic: float
-    whole: float
-    square: float
-    smallest_area: float
-    smallest_area_unboxed: float
-    box_inside: float
-    words: float
-    page: float
-    turned: float
-    grey: float
-    tinted: float
-    saturated: float
-    dark: float
-    vignette: float
-    blurred: float
-    coarse: float
-    noisy: float
-    bars: float
-    jpeg: float
-    erased: float
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"[views] {name}: expected a number from 0 to 1, got {value}")
 
 
 class Views(keras.utils.PyDataset):
@@ -108,11 +58,8 @@ class Views(keras.utils.PyDataset):
             boxes: ``float64[n, 4]`` each, around what is smoked, from `train.data.read_boxes`.
             smoking: labels, ``int[n]`` or ``bool[n]``.
             weights: how often each picture is drawn among those of its label, ``float64[n]``.
-            recipe: how views are made.
-            first: number of the first batch.
-            steps: how many batches.
-            batch: views per batch.
-            seed: of everything random.
+            recipe, seed: how views are made.
+            first, steps, batch: number of the first batch, how many, and views in each.
             options: of `keras.utils.PyDataset`, such as ``workers``.
         """
         super().__init__(**options)
@@ -120,9 +67,7 @@ class Views(keras.utils.PyDataset):
         self._recipe, self._first, self._steps = recipe, first, steps
         self._batch, self._seed = batch, seed
         self._of = {label: np.flatnonzero(self._smoking == label) for label in (0, 1)}
-        self._odds = {
-            label: weights[places] / weights[places].sum() for label, places in self._of.items()
-        }
+        self._odds = {label: weights[of] / weights[of].sum() for label, of in self._of.items()}
 
     def __len__(self) -> int:
         return self._steps
@@ -146,9 +91,8 @@ class Views(keras.utils.PyDataset):
             return blank(rng)
         if rng.random() < recipe.mosaic:
             parts = [self._draw(rng, label)] + [self._draw(rng, 0) for _ in range(3)]
-            order = np.arange(4)
-            rng.shuffle(order)
-            view = self._mosaic([parts[place] for place in order], rng)
+            rng.shuffle(parts)
+            view = self._mosaic(parts, rng)
         else:
             view = self._cut(self._draw(rng, label), (SIZE, SIZE), rng)
         return change_look(view, recipe, rng)
