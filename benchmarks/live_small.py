@@ -2,7 +2,7 @@
 
     python -m benchmarks.live_small --smoking DIR --other DIR --behind DIR
 
-Pictures of people are pasted into pictures without people, at 15, 25 and 40 % of the frame's
+Pictures of people are pasted into pictures without people, at 15 to 80 % of the frame's
 height, and moved across it for some seconds. Printed is in how many of these scenes an event
 begins: for smokers it should, for others it should not.
 """
@@ -24,7 +24,7 @@ from edge_app.looks import Looks
 
 _SIZE = (1280, 720)
 _FPS, _SECONDS = 3, 4
-_HEIGHTS = (0.15, 0.25, 0.4)
+_HEIGHTS = (0.15, 0.25, 0.4, 0.6, 0.8)
 _SEED = 5
 
 

@@ -118,6 +118,9 @@ def test_the_report_of_a_day_is_one_file_with_pictures_and_links_to_clips(archiv
     assert 'href="../watch/smoking-20260503T100000Z-b.mp4"' in page
     assert page.count('class="event"') == 2
     assert page.count('class="lost"') == 1
+    assert "2 events, red on the timeline. Amber: a source was lost." in page
+    CliRunner().invoke(command, [str(archive), "--day", "2026-05-02", "--report", str(out)])
+    assert "Amber" not in out.read_text()
     assert "http" not in page.replace("http-equiv", "")
 
 

@@ -23,7 +23,7 @@ _MORE = """
 .timeline { display: block; width: 100%; height: 56px; margin-top: 0.6rem; }
 .timeline rect { fill: var(--line); }
 .timeline .event { fill: var(--found); }
-.timeline .lost { fill: var(--quiet); opacity: 0.5; }
+.timeline .lost { fill: #b7791f; }
 .ticks { display: flex; justify-content: space-between; color: var(--quiet); font-size: 0.8rem; }
 .events { list-style: none; margin: 1rem 0 2rem; padding: 0; display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); }
@@ -142,7 +142,9 @@ def write_day(out: Path, kept: Iterable[Kept], day: date) -> int:
     ticks = [f"{hour:02}:00" for hour in range(0, 25, 4)]
     entries = day_entries(kept, day, out)
     count = sum(not entry.lost for entry in entries)
-    note = f"{count} event{'' if count == 1 else 's'}. Grey: the source was lost."
+    note = f"{count} event{'' if count == 1 else 's'}, red on the timeline."
+    if count < len(entries):
+        note += " Amber: a source was lost."
     return write_report(out, f"Events of {day:%d %B %Y}", note, _DAY_SECONDS, ticks, entries)
 
 
