@@ -423,7 +423,7 @@ def test_a_stream_that_stalls_is_noticed_and_found_again(samples, quick):
 
 
 def test_the_password_of_a_stream_is_never_shown():
-    # A process of its own: FFmpeg writes to stderr by itself.
+    # A process of its own: FFmpeg itself writes to stderr.
     result = run_module("edge_app", "live", "--source", "rtsp://me:secret@127.0.0.1:9/live")
     assert result.returncode == 2
     assert "rtsp://me@127.0.0.1:9/live: cannot be opened" in result.stderr

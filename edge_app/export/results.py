@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from edge_app.files import is_remote
 from edge_app.scan.rows import Row, stored_name
-from edge_app.scan.store import read_rows
+from edge_app.scan.store import no_results, read_rows
 
 
 def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:
@@ -22,10 +23,16 @@ def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:
         ImportError: Ray wrote it, and pyarrow is not installed.
     """
     if is_remote(place) or os.path.isdir(place):
-        from edge_app.scan.parquet import read_parquet
-
-        return read_parquet(place)
+        return _read_parquet(place)
     return read_rows(place)
+
+
+def _read_parquet(folder: str | os.PathLike[str]) -> Iterator[Row]:
+    if not is_remote(folder) and not any(Path(folder).glob("*.parquet")):
+        raise no_results(folder)  # not that pyarrow is missing, which would not help
+    from edge_app.scan.parquet import read_parquet
+
+    yield from read_parquet(folder)
 
 
 def selected(

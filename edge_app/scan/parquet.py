@@ -20,10 +20,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from edge_app.files import is_remote
-from edge_app.invocation import invocation
 from edge_app.scan.foreign import ForeignError, check_values, to_region
 from edge_app.scan.rows import Row, path_of, stored_name
-from edge_app.scan.store import StoreError
+from edge_app.scan.store import StoreError, no_results
 
 SCHEMA = pa.schema(
     [
@@ -128,9 +127,7 @@ def read_parquet(folder: str | os.PathLike[str], *, may_be_empty: bool = False) 
     filesystem, base = open_filesystem(folder)
     parts = _parts(filesystem, base)
     if not parts and not may_be_empty:
-        raise StoreError(
-            f"{folder}: holds no results; make them with: {invocation()} scan --engine ray"
-        )
+        raise no_results(folder)
     several_runs = len({_run_of(part) for part in parts}) > 1
     seen: set[str] = set()  # stays empty for one run, so that memory does not grow with it
     for part in parts:

@@ -61,6 +61,13 @@ class StoreError(Exception):
     """The database cannot be used; the message names it and the reason."""
 
 
+def no_results(folder: str | os.PathLike[str]) -> StoreError:
+    """The error for a folder without results of Ray."""
+    return StoreError(
+        f"{folder}: holds no results; make them with: {invocation()} scan --engine ray"
+    )
+
+
 class StoreBusyError(StoreError):
     """It cannot be written now, perhaps later: the disk is full, or another program writes."""
 
