@@ -1,4 +1,4 @@
-"""Cameras made of software on loopback: MJPEG and RTSP servers that stop and start again."""
+"""Cameras made of software: a device, and MJPEG and RTSP servers on loopback that come and go."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+from edge_app.live.errors import SourceError
 from edge_app.live.frames import Item
 from edge_app.live.sources import open_frames
 
@@ -45,6 +47,47 @@ def frames_until(condition: Callable[[], object], seconds: float = 90, **more):
                 yield item
 
     return frames
+
+
+def until(frames, kind, seconds=60):
+    """What the iterator gives up to the first item of a kind, without the Nones."""
+    seen, deadline = [], time.monotonic() + seconds
+    for item in frames:
+        if item is not None:
+            seen.append(item)
+        if isinstance(item, kind):
+            return seen
+        assert time.monotonic() < deadline, seen[-3:]
+    raise AssertionError("it ended")
+
+
+class FakeDevice:
+    """A camera in software: gives frames, stalls, or fails, as the test says."""
+
+    def __init__(self):
+        self.opened = self.grabbed = 0
+        self.plugged = True
+        self.hanging = threading.Event()
+        self.delay = 0.005
+
+    def open(self, source):
+        self.opened += 1
+        if not self.plugged:
+            raise SourceError(f"camera {source}: cannot be opened")
+        return self
+
+    def grab(self):
+        while self.hanging.is_set():
+            time.sleep(0.01)
+        time.sleep(self.delay)
+        self.grabbed += self.plugged
+        return self.plugged
+
+    def retrieve(self):
+        return np.zeros((48, 64, 3), np.uint8)
+
+    def release(self):
+        pass
 
 
 class MjpegServer:
