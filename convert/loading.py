@@ -17,14 +17,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from convert.claims import problem_of_size
 from convert.containers import Found, opened
 from convert.errors import ConversionError, QuantizationError, first_line
 from convert.trust import operations_that_reach_out, own_code
+from edge_app.archive import read_member
 
 __all__ = ["ConversionError", "QuantizationError", "Source", "load", "load_classifier"]
 
 _HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 _BATCH = 32
+_LARGEST_CONFIG = 100_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,13 @@ def load_found(found: Found) -> Source:
     if found.kind == "saved_model":
         return _load_saved_model(found)
     config, version = _read_config(found)
-    own = sorted(set(own_code(config)))
+    try:
+        own = sorted(set(own_code(config)))
+        size = problem_of_size(found, config)
+    except (ValueError, TypeError, AttributeError, RecursionError, KeyError, OSError) as error:
+        raise ConversionError(f"{found.given}: is damaged ({first_line(error)})") from None
+    if size:
+        raise ConversionError(f"{found.given}: {size}")
     if own:
         raise ConversionError(
             f"{found.given}: would run code of its own ({', '.join(own)}), which is refused; "
@@ -142,9 +151,9 @@ def _read_config(found: Found) -> tuple[dict, str]:
     try:
         if found.kind == "keras":
             with zipfile.ZipFile(found.file) as members:
-                config = json.loads(members.read("config.json"))
+                config = json.loads(read_member(members, "config.json", _LARGEST_CONFIG))
                 named = "metadata.json" in members.namelist()
-                described = json.loads(members.read("metadata.json")) if named else {}
+                described = json.loads(read_member(members, "metadata.json")) if named else {}
                 return config, str(described.get("keras_version", ""))
         with h5py.File(found.file) as file:
             version = file.attrs.get("keras_version", "")

@@ -8,15 +8,20 @@ _LARGEST = 1_000_000
 """Bytes. Labels and decisions are a few hundred."""
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, largest: int = _LARGEST) -> bytes:
     """Reads a member of an archive.
+
+    Args:
+        archive: the model file.
+        name: of the member.
+        largest: bytes that it may have; by default more than a label file or a decision ever has.
 
     Raises:
         KeyError: there is none of that name.
-        ValueError: it is larger than a label file or a decision ever is.
+        ValueError: it is larger.
     """
     with archive.open(name) as file:  # its header may claim any size
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"its {name} is larger than {_LARGEST // 1_000_000} MB")
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"its {name} is larger than {largest // 1_000_000} MB")
     return content

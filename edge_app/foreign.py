@@ -23,6 +23,7 @@ from edge_app.description import MEMBER
 from edge_app.files import whole_file
 from edge_app.inspection import ForeignModelError, describe
 from edge_app.preprocessing import Preprocessing
+from edge_app.trial import TrialError, read_model
 
 
 def self_describing(
@@ -45,8 +46,8 @@ def self_describing(
             to give.
     """
     try:
-        content = model.read_bytes()
-    except OSError:
+        content = read_model(model)
+    except (OSError, TrialError):  # no ordinary file, or ours and damaged
         return model
     given = labels is not None or positive is not None or preprocessing is not None
     if content[4:8] != b"TFL3" or (not given and _is_ours(content)):

@@ -33,6 +33,21 @@ _MAGIC = (
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
 )
+_OTHERS = (
+    (
+        b"version https://git-lfs.github.com",
+        "a Git LFS pointer; git lfs pull gets the picture",
+    ),
+    (b"%PDF-", "a PDF file"),
+    (b"8BPS", "a Photoshop file"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"PK\3\4", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"<svg", "an SVG drawing"),
+)
+"""What often goes by the name of a picture. The names follow "is no picture in a known format"."""
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})  # their sizes in bytes
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -62,6 +77,19 @@ def sniff(head: bytes) -> str | None:
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "BMP"
     return None
+
+
+def name_other(head: bytes) -> str | None:
+    """What a file is that `sniff` does not know; None where that is not known either.
+
+    >>> name_other(b"%PDF-1.7")
+    'a PDF file'
+    """
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page, perhaps of a download that failed"
+    if head[4:8] == b"ftyp":
+        return "a video"
+    return next((name for magic, name in _OTHERS if head.startswith(magic)), None)
 
 
 def _sniff_brands(head: bytes) -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Union
 
 import numpy as np
-from PIL import ExifTags, Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from edge_app.decoding import Decoded, decode
 from edge_app.folders import skip_reason
@@ -29,6 +29,7 @@ from edge_app.opening import (
     open_source,
     picture_errors,
 )
+from edge_app.pixels import TURNS, from_array, on_white, orientation_of, turned
 
 __all__ = [
     "EXTENSIONS",
@@ -54,15 +55,6 @@ model's size. libjpeg offers 1/2, 1/4 and 1/8; the antialiased resize does the r
 of the model's input moves by one grey level at most; at 2, a quarter did. What that does to the
 answers is in docs/scan.md."""
 
-_TURNS = {  # how to undo each EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _REGION_COLOUR = "#fbbf24"
 
 _SIDEWAYS = {5, 6, 7, 8}
@@ -143,8 +135,8 @@ class Picture:
         # Pillow's bilinear filter widens with the scale, that is, it is antialiased.
         square = (self._size, self._size)
         image = self._image.resize(square, Image.Resampling.BILINEAR, box)
-        if self._orientation in _TURNS:
-            image = image.transpose(_TURNS[self._orientation])
+        if self._orientation in TURNS:
+            image = image.transpose(TURNS[self._orientation])
         pixels = np.asarray(image)
         # Each channel is resized on its own, so their order may change when there is little left.
         return np.ascontiguousarray(pixels[..., ::-1]) if self._bgr else pixels
@@ -168,7 +160,7 @@ def read_picture(source: Source, size: int = 224) -> Picture:
     (640, (224, 224, 3))
     """
     if isinstance(source, np.ndarray):
-        return Picture(_from_array(source), size)
+        return Picture(from_array(source), size)
     with picture_errors():
         if isinstance(source, Image.Image):
             source.load()
@@ -187,7 +179,7 @@ def read_frame(frame: np.ndarray, size: int = 224) -> Picture:
     Raises:
         PictureError: the frame has another shape or dtype.
     """
-    return Picture(_from_array(frame), size, bgr=True)
+    return Picture(from_array(frame), size, bgr=True)
 
 
 def read_pixels(source: Source, size: int = 224) -> np.ndarray:
@@ -240,7 +232,7 @@ def read_thumbnail(
     """
     with picture_errors(), open_source(source) as image:
         decoded = decode(image, longest)
-        upright = _on_white(ImageOps.exif_transpose(decoded.image))
+        upright = on_white(turned(decoded.image))
         # The longer side as stored: a reduced picture is as wide as high in the same proportion.
         before = max(decoded.stored)
         upright.thumbnail((longest, longest))
@@ -290,40 +282,7 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _to_picture(decoded: Decoded, size: int) -> Picture:
     image, stored, incomplete = decoded
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = orientation_of(image)
     return Picture(
-        _on_white(image), size, stored=stored, orientation=orientation, incomplete=incomplete
+        on_white(image), size, stored=stored, orientation=orientation, incomplete=incomplete
     )
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB, what is transparent on white, 16-bit grey scaled to 8."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """32-bit grey values to 8 bits; their largest tells whether they fill 16 bits, 8, or [0, 1]."""
-    in_floats = values.dtype.kind == "f"
-    values = np.nan_to_num(values.astype(np.float32))
-    largest = values.max(initial=0)
-    if largest > 255:
-        values = values / 257
-    elif in_floats and largest <= 1:
-        values = values * 255
-    return values.clip(0, 255).astype(np.uint8)
-
-
-def _from_array(pixels: np.ndarray) -> Image.Image:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-        raise PictureError(
-            f"expected an array uint8[height, width, 3], got {pixels.dtype}{list(pixels.shape)}"
-        )
-    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -6,7 +6,7 @@ A file of a few kilobytes can ask for gigabytes of memory or hours of work. `MAX
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 MAX_MEMORY = 400_000_000
@@ -26,6 +26,8 @@ _ALPHA = 9.5
 
 _JPEG_PIXELS = 400_000_000
 """Pixels of a JPEG: twice what the largest phones write, about four seconds."""
+_NO_PICTURE = 20_000_000_000
+"""Pixels that no picture has, but many a damaged header."""
 _SCANS = 100
 """Scans of a progressive JPEG; cameras and programs write about ten."""
 _SCANNED_PIXELS = 1_000_000_000
@@ -36,13 +38,31 @@ SMALL, SMALL_READS = 64, 200_000
 than `SMALL` bytes, about two seconds; a quarter of that for a file of a few megabytes."""
 
 
-@dataclass
-class _Setting:
+@dataclass(frozen=True)
+class Limits:
+    """What the user allows a picture.
+
+    Attributes:
+        max_pixels: of any format; None for what fits into `MAX_MEMORY`.
+        max_seconds: of one core.
+    """
+
     max_pixels: int | None = None
     max_seconds: float = MAX_SECONDS
 
 
-_setting = _Setting()
+_setting = Limits()
+
+
+def current() -> Limits:
+    """The limits of this process, to be set in another one."""
+    return _setting
+
+
+def use(limits: Limits) -> None:
+    """Sets the limits of this process."""
+    global _setting
+    _setting = limits
 
 
 def set_max_pixels(count: int | None) -> None:
@@ -51,12 +71,12 @@ def set_max_pixels(count: int | None) -> None:
     Args:
         count: instead of what fits into `MAX_MEMORY`; None for that.
     """
-    _setting.max_pixels = count
+    use(replace(_setting, max_pixels=count))
 
 
 def set_max_seconds(seconds: float) -> None:
     """Sets how many seconds of one core a picture may take, instead of `MAX_SECONDS`."""
-    _setting.max_seconds = seconds
+    use(replace(_setting, max_seconds=seconds))
 
 
 def max_seconds() -> float:
@@ -86,6 +106,8 @@ def size_problem(
         most = _fitting(form, mode, pixels, decoded[0] * decoded[1], progressive)
     if pixels <= most:
         return None
+    if pixels > _NO_PICTURE:
+        return f"is damaged or too large: its header says {stored[0]} x {stored[1]} pixels"
     return (
         f"is too large: {pixels / 1e6:.1f} megapixels ({stored[0]} x {stored[1]}), at most "
         f"{most / 1e6:.1f} of {form} are read; for more, set --max-pixels {pixels}"

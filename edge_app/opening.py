@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from edge_app.formats import EXTENSIONS, HEAD_BYTES, RAW_EXTENSIONS, sniff
+from edge_app.formats import EXTENSIONS, HEAD_BYTES, RAW_EXTENSIONS, name_other, sniff
 from edge_app.gif import first_frame
 from edge_app.limits import SMALL, SMALL_READS, count_scans, scans_problem, size_problem
 
@@ -128,7 +128,11 @@ def open_picture(file: BinaryIO) -> ImageFile.ImageFile:
     file.seek(0)
     form = sniff(head)
     if form is None:
-        raise PictureError("is no picture in a known format" if head else "is empty")
+        other = name_other(head)
+        known = f"is no picture in a known format{f' ({other})' if other else ''}"
+        raise PictureError(known if head else "is empty")
+    if form == "PNG" and head[12:16] == b"CgBI":
+        raise PictureError("is of a kind that is not supported (PNG of an iPhone app, CgBI)")
     if head[:4] == b"MM\0+":
         raise PictureError("is of a kind that is not supported (big-endian BigTIFF)")
     _prepare_decoder(form)
@@ -264,4 +268,4 @@ def _prepare_decoder(form: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or "its content makes no sense").splitlines()[0]

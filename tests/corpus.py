@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 READ, PART, ERROR, EITHER = "read", "part", "error", "either"
 """What must come of a file: a result, an incomplete one, an error in one line, or any of these."""
@@ -165,6 +165,9 @@ def _oriented() -> Iterator[Kind]:
         exif = Image.Exif()
         exif[0x0112] = orientation
         yield Kind(f"exif-{orientation}.jpg", encoded(image, "JPEG", exif=exif), READ)
+    broken = PngImagePlugin.PngInfo()
+    broken.add_text("Raw profile type exif", "\nexif\n 20\nno hexadecimal number\n")
+    yield Kind("exif-broken.png", encoded(image, "PNG", pnginfo=broken), READ)
     for name, exif in (("cut", b"Exif\0\0MM\0*\0\0"), ("noise", b"Exif\0\0" + b"\xff" * 300)):
         yield Kind(f"exif-{name}.jpg", encoded(image, "JPEG", exif=exif), READ)
 
@@ -174,6 +177,7 @@ def _costly() -> Iterator[Kind]:
         return _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, 0))
 
     yield Kind("thin-bomb.png", _png(header(1, 178_000_000), b"\0" * 1000), ERROR, "too large")
+    yield Kind("no-size.png", _png(header(2**31 - 1, 2**31 - 1), b"\0" * 9), ERROR, "damaged")
     yield Kind("bomb.png", _png(header(60_000, 60_000), b"\0" * 1000), ERROR, "too large")
     large = encoded(Image.new("RGB", (2, 2)), "TIFF").replace(
         struct.pack("<HHII", 256, 4, 1, 2), struct.pack("<HHII", 256, 4, 1, 50_000)
@@ -236,6 +240,9 @@ def _unsupported() -> Iterator[Kind]:
     tiff = encoded(photograph(64, 64), "TIFF")
     other = tiff.replace(struct.pack("<HHIH", 259, 3, 1, 1), struct.pack("<HHIH", 259, 3, 1, 34712))
     yield Kind("jpeg2000.tif", other, ERROR, "not supported")
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 6, 0, 0, 0))
+    apple = _chunk(b"CgBI", b"P\0 \x02") + header
+    yield Kind("iphone.png", b"\x89PNG\r\n\x1a\n" + apple, ERROR, "not supported")
     raw = io.BytesIO()
     photograph(64, 64).save(raw, "TIFF", tiffinfo={0xC612: b"\1\4\0\0"})
     yield Kind("camera.dng", raw.getvalue(), ERROR, "camera raw")
@@ -244,11 +251,16 @@ def _unsupported() -> Iterator[Kind]:
 def _no_pictures() -> Iterator[Kind]:
     yield Kind("empty.jpg", b"", ERROR, "empty")
     yield Kind("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', ERROR, "no picture")
-    yield Kind("paper.pdf", b"%PDF-1.7\n" + b"\0" * 500, ERROR, "no picture")
+    yield Kind("paper.pdf", b"%PDF-1.7\n" + b"\0" * 500, ERROR, "a PDF file")
+    yield Kind("page.jpg", b"\n<!DOCTYPE html><title>404</title>", ERROR, "a web page")
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    yield Kind("pointer.jpg", pointer, ERROR, "git lfs pull")
+    yield Kind("archive.jpg", b"PK\3\4" + b"\0" * 99, ERROR, "a ZIP archive")
+    yield Kind("xl.jpg", b"\xff\x0a" + b"\0" * 99, ERROR, "JPEG XL")
     yield Kind("text.jpg", b"this is no picture", ERROR, "no picture")
     yield Kind("zeros.png", bytes(100_000), ERROR, "no picture")
     film = struct.pack(">I", 20) + b"ftypisom\0\0\0\0mp41" + b"\0" * 100
-    yield Kind("film.jpg", film, ERROR, "no picture")
+    yield Kind("film.jpg", film, ERROR, "a video")
     yield Kind("magic.jpg", b"\xff\xd8\xff", ERROR)
     yield Kind("magic.png", b"\x89PNG\r\n\x1a\n", ERROR)
     yield Kind("magic.gif", b"GIF89a", ERROR)

@@ -533,3 +533,32 @@ def test_folders_without_the_names_of_the_labels_are_told(tmp_path):
     result = run_convert(model, "--calibration", folder, "--out", tmp_path / "out.tflite")
     assert result.exit_code == 0, result.output
     assert "accuracy and the order of the labels were not checked" in result.stdout
+
+
+def _nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"units": 1,', '"units": 2000000000,', "a layer of 2000000000 units"),
+        (f"[null, {SIZE}, {SIZE}, 3]", "[null, 900000000, 900000000, 3]", "side of 900000000"),
+        ('"layers": [', '"layers": 7, "others": [', "is damaged"),
+        ('"layers": [', f'"deep": {_nested(100_000)}, "layers": [', "is damaged"),
+    ],
+    ids=["units", "input", "layers", "depth"],
+)
+def test_a_description_that_claims_what_the_file_lacks_is_refused(tmp_path, old, new, reason):
+    path, hostile = save(small_classifier(), tmp_path / "sound.keras"), tmp_path / "hostile.keras"
+    with zipfile.ZipFile(path) as sound, zipfile.ZipFile(hostile, "w") as made:
+        for name in sound.namelist():
+            content = sound.read(name)
+            if name == "config.json":
+                assert old in content.decode()
+                content = content.decode().replace(old, new).encode()
+            made.writestr(name, content)
+    assert load_classifier(path)
+    with pytest.raises(ConversionError, match=reason) as caught:
+        load_classifier(hostile)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500

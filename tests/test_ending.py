@@ -8,7 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
+
+from edge_app.cli import main
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
 
@@ -31,6 +34,21 @@ def db(tmp_path_factory):
     path = tmp_path_factory.mktemp("ending") / "out.db"
     shell(f"APP scan samples --db {path}")
     return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["classify", "samples", "--max-seconds", "nan"], "expected a number of seconds"),
+        (["classify", "samples", "--max-seconds", "inf"], "expected a number of seconds"),
+        (["classify", ""], "a path is empty"),
+        (["scan", "samples", "--workers", "100000"], "is not in the range"),
+    ],
+)
+def test_values_that_no_command_can_use_are_wrong_usage(arguments, message):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert message in result.output
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

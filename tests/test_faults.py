@@ -149,6 +149,23 @@ def test_no_process_takes_more_than_512_mb(tmp_path, command):
     assert int(result.stdout.splitlines()[-1]) < 512
 
 
+def test_a_space_whose_writing_was_killed_is_written_by_the_next_run(tmp_path):
+    pytest.importorskip("gradio")
+    out = tmp_path / "space"
+    process = subprocess.Popen([*map(str, app("space", out))], cwd=ROOT, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not out.exists():
+        time.sleep(0.001)
+    process.kill()
+    process.wait(timeout=60)
+    if not (out / "app.py").exists():  # else it was faster than the signal
+        assert {path.name for path in out.iterdir()} <= {".unfinished"}
+        (out / ".unfinished").mkdir(exist_ok=True)
+        (out / ".unfinished" / "app.py").write_text("half of")
+        result = run(*app("space", out))
+        assert result.returncode == 0, result.stderr
+    assert (out / "app.py").exists() and not (out / ".unfinished").exists()
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder on a disk of its own of 1 MB."""

@@ -1,6 +1,7 @@
 """Models and inputs from elsewhere: what the app says, and what to use instead."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -22,6 +23,15 @@ def test_a_file_that_says_what_it_is_stays_as_it_is():
     assert self_describing(SHIPPED_INT8) == SHIPPED_INT8
     with pytest.raises(ForeignModelError, match="use it without --labels"):
         self_describing(SHIPPED_INT8, labels=("A", "B"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs devices and pipes as on Unix")
+def test_a_device_or_a_pipe_is_not_read_as_a_model(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        result = CliRunner().invoke(main, ["info", "--model", str(path)])
+        assert result.exit_code == 2
+        assert f"{path}: is " in result.output
 
 
 def test_what_is_no_model_is_left_to_whoever_opens_it(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, run_module
 from crashes import crashing_environment, write_crasher
 
-from edge_app import Classifier
+from edge_app import Classifier, limits
 from edge_app.decision import replace_decision
 from edge_app.export import read_results
 from edge_app.looks import Looks
@@ -25,6 +25,7 @@ from edge_app.scan.store import FileState
 pytest.importorskip("ray", reason="needs requirements-ray.txt")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs requirements-ray.txt")
 
+from edge_app.scan import ray_worker  # noqa: E402
 from edge_app.scan.batches import Listed, cut_batches, list_pictures  # noqa: E402
 from edge_app.scan.parquet import read_parquet, write_part  # noqa: E402
 from edge_app.scan.walk import Selection  # noqa: E402
@@ -85,6 +86,22 @@ def test_results_are_those_of_the_local_engine(cluster, pictures, tmp_path):
 
     table = run_module("edge_app", "export", tmp_path / "out", "--format", "jsonl")
     assert len(table.stdout.splitlines()) == 7
+
+
+def test_the_limits_of_the_command_hold_in_its_workers(pictures, tmp_path, classifier, monkeypatch):
+    shutil.copy(classifier.info.path, tmp_path / ray_worker.MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_worker.isolation, "AVAILABLE", False)  # no actor that was made again
+    monkeypatch.setattr(limits, "_setting", limits.Limits())
+    allowed = limits.Limits(max_pixels=1000)
+    worker = ray_worker.Worker(classifier.info.decision, str(tmp_path / "out"), "run", allowed)
+    (tmp_path / "out").mkdir()
+    listed = list(list_pictures([str(pictures)], Selection()))
+    (batch,) = cut_batches(listed, workers=1)
+    counts = worker(batch)
+    assert (counts["failure"], counts["scanned"], counts["unreadable"]) == ("", 0, 4)
+    errors = [row.error for row in read_results(tmp_path / "out")]
+    assert sum("set --max-pixels" in error for error in errors) >= 2
 
 
 def test_another_decision_scores_again_only_what_it_changes(

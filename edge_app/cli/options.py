@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ class PicturePath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the path."""
+        if value == "":  # as of a variable of the shell that is not set
+            self.fail("a path is empty; give . for this folder", param, ctx)
         if isinstance(value, str) and "://" in value:
             self.fail(
                 f"{value} is an address. Download the picture first, as with: curl -O {value}",
@@ -141,6 +144,8 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         limits.set_max_pixels(count)
 
     def set_seconds(ctx: object, param: object, seconds: float) -> None:
+        if not math.isfinite(seconds):
+            raise click.BadParameter("expected a number of seconds")
         limits.set_max_seconds(seconds)
 
     for option in (

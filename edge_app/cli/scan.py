@@ -53,7 +53,7 @@ class _Source(click.Path):
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 256),
     help="Use N threads, each with its own interpreter.  [default: one per core]",
 )
 @click.option(

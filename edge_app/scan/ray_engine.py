@@ -26,9 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_app import limits
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
 from edge_app.files import is_remote, printable
+from edge_app.limits import Limits
 from edge_app.parallel import count_cores
 from edge_app.runtime import native_messages_to
 from edge_app.scan.batches import Listed, cut_batches, list_pictures
@@ -239,7 +241,7 @@ def _run(
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a batch that fails every time does not take the rest along
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    arguments = (info.decision, out, _run_name())
+    arguments = (info.decision, out, _run_name(), limits.current())
     left = {batch["batch"]: batch for batch in cut_batches(todo, summary.workers)}
     summary.undone = len(todo)
     progress.total = summary.seen + len(todo)
@@ -267,7 +269,7 @@ def _run(
 
 
 def _classify(
-    batches: list[dict[str, object]], arguments: tuple[Decision, str, str], workers: int
+    batches: list[dict[str, object]], arguments: tuple[Decision, str, str, Limits], workers: int
 ) -> Iterator[dict[str, Any]]:
     """Runs the pipeline; yields what `Worker` says of each batch."""
     worker: Any = Worker

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from edge_app import limits
 from edge_app.classifier import Classifier, Prediction
 from edge_app.decision import Decision
 from edge_app.files import is_remote
@@ -31,7 +32,8 @@ _LARGEST_DOWNLOAD = 256_000_000  # bytes
 class Worker:
     """Classifies batches; Ray makes one in each actor."""
 
-    def __init__(self, decision: Decision, out: str, run: str):
+    def __init__(self, decision: Decision, out: str, run: str, allowed: limits.Limits):
+        limits.use(allowed)  # those of the command, which runs in another process
         classifier = Classifier(MODEL, decision=decision)
         self._info = classifier.info
         self._out, self._run = out, run
