@@ -30,7 +30,7 @@ CHECKOUT_COMMANDS = {
     "train": "train.__main__",
     "evaluate": "train.evaluate",
     "decide": "train.decide",
-    "convert": "convert.__main__",
+    "convert": "convert.cli",
     "bench live": "benchmarks.live",
     "bench scan": "benchmarks.scan",
 }
