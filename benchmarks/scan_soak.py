@@ -80,7 +80,7 @@ def soak(folder: Path, pictures: int, side: int, limit: float) -> tuple[list[flo
                 print(f"{rows(db):>8} done, {memory[-1]:.1f} MB", file=sys.stderr, flush=True)
     finally:
         if scan.poll() is None:
-            scan.send_signal(2)
+            scan.terminate()  # SIGINT is ignored where a shell runs this in the background
             scan.wait()
     return [value for value in memory if value], rows(db), time.monotonic() - start
 
@@ -94,13 +94,13 @@ def main(pictures: int, side: int, minutes: float) -> None:
     print(describe_machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
         memory, done, seconds = soak(Path(name), pictures, side, minutes * 60)
-    tenth = max(1, len(memory) // 10)
-    early = statistics.mean(memory[tenth : 2 * tenth] or memory[:1])
-    late = statistics.mean(memory[-tenth:])
-    print(
-        f"{done} of {pictures} pictures in {seconds:.0f} s: {early:.1f} MB in the second tenth, "
-        f"{late:.1f} MB in the last, {max(memory):.1f} MB at most"
-    )
+        tenth = max(1, len(memory) // 10)
+        early = statistics.mean(memory[tenth : 2 * tenth] or memory[:1])
+        late = statistics.mean(memory[-tenth:])
+        print(
+            f"{done} of {pictures} pictures in {seconds:.0f} s: {early:.1f} MB in the second tenth, "
+            f"{late:.1f} MB in the last, {max(memory):.1f} MB at most"
+        )
     sys.exit(late > early * (1 + ALLOWED))
 
 
