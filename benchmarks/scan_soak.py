@@ -98,8 +98,9 @@ def main(pictures: int, side: int, minutes: float) -> None:
         early = statistics.mean(memory[tenth : 2 * tenth] or memory[:1])
         late = statistics.mean(memory[-tenth:])
         print(
-            f"{done} of {pictures} pictures in {seconds:.0f} s: {early:.1f} MB in the second tenth, "
-            f"{late:.1f} MB in the last, {max(memory):.1f} MB at most"
+            f"{done} of {pictures} pictures in {seconds:.0f} s: {early:.1f} MB in the second "
+            f"tenth, {late:.1f} MB in the last, {max(memory):.1f} MB at most",
+            flush=True,
         )
     sys.exit(late > early * (1 + ALLOWED))
 
