@@ -47,7 +47,8 @@ def scores(tmp_path_factory, samples, classifier):
         picture = cv2.imread(str(sample))
         height, width = picture.shape[:2]
         for share in (1, 0.3, 0.2):
-            for top, left in itertools.product(np.linspace(0, 1 - share, 6), repeat=2):
+            places = np.linspace(0, 1 - share, 6 if share < 1 else 1)
+            for top, left in itertools.product(places, repeat=2):
                 y, x = int(top * height), int(left * width)
                 crop = picture[y : y + int(share * height), x : x + int(share * width)]
                 path = folder / f"{sample.stem}_{share}_{y}_{x}.png"
