@@ -1,14 +1,16 @@
 """What hostile visitors can do to the page: memory, disk, and others' answers meanwhile.
 
     python benchmarks/web_attacks.py
+    python benchmarks/web_attacks.py unread_answers unheard_batches
 
-Starts the page, sends each attack, and prints the most memory that the process had, the files that
-are left, and how long an ordinary visitor waited meanwhile. Exits with 1 where a promise of
-docs/web.md is broken. Linux only.
+Starts the page, sends each attack (or those named), and prints the most memory that the process
+had, the files that are left, and how long an ordinary visitor waited meanwhile. Exits with 1 where
+a promise of docs/web.md is broken. Linux only.
 """
 
 from __future__ import annotations
 
+import argparse
 import concurrent.futures
 import contextlib
 import io
@@ -35,11 +37,17 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [attack.__name__ for attack in ATTACKS]
+    parser.add_argument("attacks", nargs="*", choices=[*names, []], metavar="ATTACK")
+    chosen = parser.parse_args().attacks or names
     with tempfile.TemporaryDirectory() as temporary:
         process, url, _ = start(temporary)
         broken = 0
         try:
             for attack in ATTACKS:
+                if attack.__name__ not in chosen:
+                    continue
                 with Visitor(url) as visitor:
                     begin = time.perf_counter()
                     with contextlib.suppress(httpx.HTTPError, OSError):
@@ -51,10 +59,12 @@ def main() -> None:
                 print(
                     f"{attack.__name__:<24} {took:5.1f} s  peak {memory:4.0f} MB  "
                     f"files {files:3}  others: {visitor.answers} answers, "
-                    f"{visitor.errors} errors, longest {visitor.longest:.1f} s"
+                    f"{len(visitor.errors)} errors, longest {visitor.longest:.1f} s"
                     f"{'  BROKEN' if bad else ''}",
                     flush=True,
                 )
+                for error in visitor.errors:
+                    print(f"    {error}", flush=True)
         finally:
             process.terminate()
             process.wait(timeout=60)
@@ -67,7 +77,8 @@ class Visitor:
     """An ordinary visitor, who classifies a picture again and again from another address."""
 
     def __init__(self, url: str):
-        self.url, self.answers, self.errors, self.longest = url, 0, 0, 0.0
+        self.url, self.answers, self.longest = url, 0, 0.0
+        self.errors: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._visit)
 
@@ -83,12 +94,12 @@ class Visitor:
         picture = one_megapixel()
         # 127.0.0.1 is a proxy that is believed: the visitor's address is what it tells.
         with httpx.Client(timeout=60, headers={"X-Forwarded-For": "192.0.2.7"}) as client:
-            while not self._stop.is_set() or not self.answers + self.errors:
+            while not self._stop.is_set() or not (self.answers or self.errors):
                 try:
                     self.longest = max(self.longest, classify(client, self.url, picture))
                     self.answers += 1
-                except (httpx.HTTPError, ValueError):
-                    self.errors += 1
+                except (httpx.HTTPError, ValueError) as error:
+                    self.errors.append(f"{type(error).__name__}: {error}")
                 self._stop.wait(0.5)
 
 

@@ -25,7 +25,8 @@ def test_the_queue_has_what_the_shares_of_visitors_are_counted_by():
     assert hasattr(queue.pending_messages_per_session, "pop")
     (function,) = queue.blocks.fns.values()
     assert function.name and function.inputs == [picture]
-    assert hasattr(blocks, "is_running") and hasattr(blocks, "state_session_capacity")
+    for name in ("is_running", "state_session_capacity", "space_id"):
+        assert hasattr(blocks, name), name
 
 
 def test_an_event_knows_its_session_its_request_and_its_age():

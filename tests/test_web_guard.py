@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -195,6 +196,46 @@ def test_slow_headers_and_silent_connections_are_closed(page):
         assert connection.recv(1000) == b""  # closed by the server
         connection.close()
     assert time.monotonic() - start < HEADER_SECONDS + 50
+
+
+def test_a_connection_that_is_used_again_stays_open_for_its_own_time(monkeypatch):
+    """Not for what is left of the time of an answer before: who sends then would be cut off."""
+    uvicorn = pytest.importorskip("uvicorn")
+    from edge_app.web import server
+
+    async def app(scope, receive, send):
+        head = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"0")],
+        }
+        await send(head)
+        await send({"type": "http.response.body", "body": b""})
+
+    monkeypatch.setattr(server, "HEADER_SECONDS", 1.0)
+    config = uvicorn.Config(
+        app, http=server.PatientProtocol, ws="none", lifespan="off", log_config=None
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        with contextlib.closing(socket.create_connection(listening.getsockname())) as connection:
+            request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            connection.sendall(request)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.5)  # half of the time
+            again = time.monotonic()
+            connection.sendall(request)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+            while connection.recv(1000):  # until the server closes it
+                pass
+            assert time.monotonic() - again >= 1
+    finally:
+        running.should_exit = True
+        thread.join()
+        listening.close()
 
 
 def test_one_address_cannot_fill_the_queue(page):

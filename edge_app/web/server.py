@@ -146,6 +146,7 @@ def make_app(
     )
     for module in (gradio.queueing, gradio.route_utils):
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
+    page.space_id = None  # with it the page asks huggingface.co and Google for a frame of theirs
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
     app: ASGIApp = Shares(inner, audience)
@@ -163,18 +164,16 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.loop.call_later(HEADER_SECONDS, self._give_up)
+        self.loop.call_later(HEADER_SECONDS, self._give_up, None)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.transport.is_closing():
-            self._answered = self.cycle
-            self.loop.call_later(HEADER_SECONDS, self._give_up)
+            self.loop.call_later(HEADER_SECONDS, self._give_up, self.cycle)
 
-    _answered: Any = None
-
-    def _give_up(self) -> None:
-        if self.cycle is self._answered and not self.transport.is_closing():
+    def _give_up(self, answered: Any) -> None:
+        """Closes the connection if this is still the last request that has arrived whole."""
+        if self.cycle is answered and not self.transport.is_closing():
             self.transport.close()
 
 
