@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from benchmarks import reduced_decode
 from edge_app.formats import HEAD_BYTES, sniff
@@ -242,8 +242,12 @@ def test_float_pictures_are_read_in_the_range_they_fill(largest):
 
 
 def test_thumbnails_are_upright_rgb_on_white(samples):
-    thumbnail = read_thumbnail(samples / "astronaut_turned.jpg", 100)
-    upright = Image.open(samples / "astronaut.jpg").resize((100, 100))
+    image = Image.open(samples / "astronaut.jpg")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # stored sideways, as phones do
+    turned = encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, quality=90)
+    thumbnail = read_thumbnail(turned, 100)
+    upright = image.resize((100, 100))
     assert thumbnail.size == (100, 100)
     assert np.abs(np.asarray(thumbnail).astype(int) - np.asarray(upright)).mean() < 6
     clear = read_thumbnail(encode(Image.new("RGBA", (50, 20), (255, 0, 0, 0)), "PNG"), 100)

@@ -114,6 +114,33 @@ def test_the_curl_example_of_the_documentation_runs(page, coffee):
     assert re.search(rf'"label": ?"{coffee}"', result.stdout)
 
 
+@pytest.fixture(scope="module")
+def snippets(page):
+    """What *Use via API* shows, per language."""
+    with urllib.request.urlopen(f"{page}gradio_api/info") as response:
+        (function,) = json.load(response)["named_endpoints"].values()
+    return function["code_snippets"]
+
+
+def test_the_python_example_on_the_page_runs(snippets, monkeypatch, capsys, coffee):
+    monkeypatch.chdir(ROOT)
+    exec(snippets["python"], {})
+    assert re.search(rf"^{coffee} ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_curl_example_on_the_page_runs(snippets, coffee):
+    result = subprocess.run(
+        ["bash", "-euc", snippets["bash"]], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert re.search(rf'"label": ?"{coffee}"', result.stdout), result.stderr
+
+
+def test_no_example_on_the_page_sends_an_address_of_a_picture(snippets, page):
+    for language, example in snippets.items():
+        assert set(re.findall(r"https?://[^/\"' ]+", example)) == {page.rstrip("/")}, language
+        assert "samples/coffee.jpg" in example, language
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -49,6 +49,25 @@ def test_tracebacks_are_printed_through_names_that_can_be_replaced():
         assert calls <= {"print_exc"}, module.__name__
 
 
+def test_the_examples_of_the_api_are_made_by_a_name_that_can_be_replaced():
+    import inspect
+
+    import gradio.routes
+
+    from edge_app.web.snippets import code_snippets
+
+    theirs = inspect.signature(gradio.routes.generate_code_snippets)
+    theirs.bind("/classify", {}, "http://127.0.0.1", space_id=None, api_prefix="/gradio_api/")
+    made = "generate_code_snippets("
+    assert made in inspect.getsource(gradio.routes)
+    assert set(code_snippets("/classify", {}, "http://127.0.0.1")) == {
+        "python",
+        "javascript",
+        "bash",
+    }
+    assert callable(gr.Image().example_payload)
+
+
 def test_components_have_the_methods_that_refuse_other_files():
     for component in (gr.Image, gr.File):
         assert callable(component.preprocess)

@@ -80,13 +80,13 @@ def served(
             stderr=subprocess.STDOUT,
         )
     try:
-        for _ in range(480):
+        for _ in range(2400):
             if "Serving on" in output.read_text():
                 break
             assert process.poll() is None, output.read_text()
             time.sleep(0.25)
         else:
-            raise AssertionError(f"the page did not start in two minutes: {output.read_text()}")
+            raise AssertionError(f"the page did not start in ten minutes: {output.read_text()}")
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.send_signal(signal.SIGINT)

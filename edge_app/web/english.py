@@ -69,12 +69,13 @@ TEXTS: dict[str, str] = {
     "picture_note_touch": "Choose a picture or take a photo.",
     "no_camera": "The camera works only over HTTPS or on localhost. Ask whoever runs this page "
     "for an HTTPS address, or upload a picture.",
-    "examples_none_smoking": "None of them shows smoking: we found no free photograph of it. Use "
-    "your camera or a picture of your own.",
+    "examples_rendered": "The man is rendered: we found no free photograph of a person smoking. "
+    "Try your camera or a picture of your own.",
+    "sample_smoking": "Cigarette",
+    "sample_hand": "Empty hand at the mouth",
     "sample_astronaut": "Portrait",
     "sample_coffee": "Cup of coffee",
     "sample_cameraman": "Hands near the face",
-    "sample_astronaut_turned": "Phone photo on its side",
     "means_found": "The model sees a smoking gesture. It looks at gestures, not cigarettes: a "
     "straw, a pen or a phone near the mouth can look the same.",
     "means_clear": "The model sees no smoking gesture. It can miss a small or hidden cigarette.",

@@ -71,12 +71,13 @@ TEXTS: dict[str, str] = {
     "picture_note_touch": "Pilih gambar atau ambil foto.",
     "no_camera": "Kamera hanya berfungsi lewat HTTPS atau di localhost. Mintalah alamat HTTPS "
     "kepada pengelola halaman ini, atau unggah gambar.",
-    "examples_none_smoking": "Tidak ada contoh orang merokok: kami tidak menemukan foto yang "
-    "berlisensi bebas. Gunakan kamera atau gambar Anda sendiri.",
+    "examples_rendered": "Pria ini dibuat dengan komputer: kami tidak menemukan foto orang merokok "
+    "yang berlisensi bebas. Coba kamera atau gambar Anda sendiri.",
+    "sample_smoking": "Rokok",
+    "sample_hand": "Tangan kosong di mulut",
     "sample_astronaut": "Potret",
     "sample_coffee": "Secangkir kopi",
     "sample_cameraman": "Tangan dekat wajah",
-    "sample_astronaut_turned": "Foto ponsel yang miring",
     "means_found": "Model melihat gerakan merokok. Yang dinilai adalah gerakan, bukan rokoknya: "
     "sedotan, pena, atau telepon di dekat mulut bisa tampak sama.",
     "means_clear": "Model tidak melihat gerakan merokok. Rokok yang kecil atau tersembunyi bisa "

@@ -19,6 +19,7 @@ from edge_app.web.history_tab import history_tab
 from edge_app.web.live_tab import live_tab
 from edge_app.web.picture_tab import picture_tab
 from edge_app.web.pool import Pool
+from edge_app.web.snippets import EXAMPLE
 from edge_app.web.texts import GRADIO, LANGUAGES, TEXTS, text
 from edge_app.web.uploads import only_uploads
 from edge_app.web.visitor import classify_or_tell, language_in, note
@@ -126,6 +127,7 @@ def _api(pool: Pool) -> None:
         }
 
     picture = only_uploads(gr.Image(visible=False, label="picture"))
+    picture.example_payload = lambda: EXAMPLE
     answer = gr.JSON(visible=False, label="answer")
     gr.Button(visible=False).click(
         classify,

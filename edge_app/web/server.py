@@ -17,6 +17,7 @@ import fastapi
 import gradio as gr
 import gradio.queueing
 import gradio.route_utils
+import gradio.routes
 import uvicorn
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -31,6 +32,7 @@ from edge_app.web.login import Login
 from edge_app.web.memory import keep_memory_low
 from edge_app.web.page import CACHE_SECONDS, FOLDER, build_page, head
 from edge_app.web.picture_tab import SAMPLES
+from edge_app.web.snippets import code_snippets
 from edge_app.web.theme import make_theme
 from edge_app.web.uploads import MOST_ZIP_MEGABYTES
 
@@ -146,6 +148,7 @@ def make_app(
     )
     for module in (gradio.queueing, gradio.route_utils):
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
+    gradio.routes.generate_code_snippets = code_snippets
     page.space_id = None  # with it the page asks huggingface.co and Google for a frame of theirs
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
