@@ -95,8 +95,8 @@ def write_live_page(browser: Browser, file: Path) -> None:
 def write_picture_tab(browser: Browser, url: str, file: Path) -> None:
     """The first tab with an answer, light, English."""
     page = _visit(browser, url, locale="en-US", color_scheme="light")
-    page.locator("#picture-input input[type=file]").set_input_files(SAMPLES / "cameraman.jpg")
-    page.locator("#result .answer").wait_for()
+    page.locator("#picture-input input[type=file]").set_input_files(SAMPLES / "smoking.jpg")
+    page.locator("#result .answer").filter(visible=True).wait_for()
     page.wait_for_timeout(1000)
     page.screenshot(path=file, full_page=True)
 

@@ -70,7 +70,7 @@ TEXTS: dict[str, str] = {
     "no_camera": "The camera works only over HTTPS or on localhost. Ask whoever runs this page "
     "for an HTTPS address, or upload a picture.",
     "examples_rendered": "The man is rendered: we found no free photograph of a person smoking. "
-    "Try your camera or a picture of your own.",
+    "His empty hand shows how far the model goes by the gesture. Try your own camera or picture.",
     "sample_smoking": "Cigarette",
     "sample_hand": "Empty hand at the mouth",
     "sample_astronaut": "Portrait",
