@@ -126,7 +126,7 @@ def _api(pool: Pool) -> None:
             "elapsed_ms": round(answer.elapsed_ms, 1),
         }
 
-    picture = only_uploads(gr.Image(visible=False, label="picture"))
+    picture: Any = only_uploads(gr.Image(visible=False, label="picture"))
     picture.example_payload = lambda: EXAMPLE
     answer = gr.JSON(visible=False, label="answer")
     gr.Button(visible=False).click(

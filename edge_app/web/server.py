@@ -148,7 +148,8 @@ def make_app(
     )
     for module in (gradio.queueing, gradio.route_utils):
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
-    gradio.routes.generate_code_snippets = code_snippets
+    routes: Any = gradio.routes
+    routes.generate_code_snippets = code_snippets
     page.space_id = None  # with it the page asks huggingface.co and Google for a frame of theirs
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
