@@ -107,7 +107,7 @@ def write_history_tab(browser: Browser, url: str, file: Path) -> None:
     samples = sorted(SAMPLES.glob("*.jpg"))
     page.get_by_role("tab").nth(2).click()
     page.locator("#batch-input input[type=file]").set_input_files(samples)
-    page.locator("#batch-input a[download]").nth(len(samples) - 1).wait_for()
+    page.locator("#batch-input .file-preview tr").nth(len(samples) - 1).wait_for()
     page.locator("#batch-run").click()
     page.locator("#batch-gallery li figure").nth(len(samples) - 1).wait_for()
     page.get_by_role("tab").nth(3).click()
@@ -118,6 +118,7 @@ def write_history_tab(browser: Browser, url: str, file: Path) -> None:
 
 def _visit(browser: Browser, url: str, **options: str) -> Page:
     context = browser.new_context(viewport={"width": 1120, "height": 860}, **options)
+    context.set_default_timeout(600_000)  # a busy machine takes its time
     page = context.new_page()
     page.goto(url)
     page.locator("#picture-input input[type=file]").wait_for(state="attached")

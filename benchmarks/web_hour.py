@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from web_load import ROOT, start
 
 _AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-_PATIENCE = 120_000
+_PATIENCE = 300_000
+"""Milliseconds: nothing here is about speed."""
 _SIZES = {
     "desk": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
@@ -40,6 +41,7 @@ _CAMERA = "--use-fake-device-for-media-stream"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wait", type=float, default=360, help="seconds before the first visit")
+    parser.add_argument("--size", choices=_SIZES, help="only the visits on this kind of screen")
     options = parser.parse_args()
     expect.set_options(timeout=_PATIENCE)
     wrong = 0
@@ -52,6 +54,8 @@ def main() -> None:
         try:
             time.sleep(options.wait)
             for visit in _VISITS:
+                if options.size not in (None, visit[0]):
+                    continue
                 found = use_everything(browser, url, *visit)
                 wrong += len(found)
                 print(f"{' '.join(visit):<22} {'all right' if not found else ''}", flush=True)
@@ -90,7 +94,7 @@ def use_everything(browser: Browser, url: str, size: str, locale: str, scheme: s
         expect(page.locator("#result .answer").filter(visible=True)).to_be_visible()
         found += check(page, f"pictures in {other}")
     except AssertionError as error:
-        found.append(str(error).splitlines()[0])
+        found.append(" ".join(str(error).split())[:400])
     context.close()
     return found
 
