@@ -129,7 +129,7 @@ def zipped(members):
     return packed.getvalue()
 
 
-def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(browser, visit, tmp_path):
+def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(visit, tmp_path):
     variables = {"SYSTEM": "spaces", "SPACE_ID": "user/name", "SPACE_HOST": "user-name.hf.space"}
     space = {**space_under_test(), **variables}
     with served(tmp_path / "web", **space) as url:

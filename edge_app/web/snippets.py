@@ -33,7 +33,7 @@ curl -sfN $API/call{name}/$EVENT"""
 
 
 def code_snippets(api_name: str, info: dict[str, Any], root: str, **_: object) -> dict[str, str]:
-    """Examples for the one function of the API, in place of those that Gradio generates.
+    """Examples for the one function of the API, instead of those that Gradio generates.
 
     Args:
         api_name: ``/classify``.
