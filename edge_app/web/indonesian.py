@@ -72,8 +72,8 @@ TEXTS: dict[str, str] = {
     "no_camera": "Kamera hanya berfungsi lewat HTTPS atau di localhost. Mintalah alamat HTTPS "
     "kepada pengelola halaman ini, atau unggah gambar.",
     "examples_rendered": "Pria ini dibuat dengan komputer: kami tidak menemukan foto orang merokok "
-    "yang berlisensi bebas. Tangannya yang kosong menunjukkan seberapa jauh model menilai gerakannya "
-    "saja. Coba kamera atau gambar Anda sendiri.",
+    "yang berlisensi bebas. Tangannya yang kosong menunjukkan seberapa jauh model menilai "
+    "gerakannya saja. Coba kamera atau gambar Anda sendiri.",
     "sample_smoking": "Rokok",
     "sample_hand": "Tangan kosong di mulut",
     "sample_astronaut": "Potret",
