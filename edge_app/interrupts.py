@@ -1,6 +1,7 @@
 """Ctrl-C ends a command with exit code 130 and no traceback, also while its imports run.
 
-Imports nothing but the standard library, since it has to be there before anything slow is loaded.
+Standard streams that the caller closed are opened here, too. Imports nothing but the standard
+library, since it has to be there before anything slow is loaded.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     Args:
         command: may raise SystemExit with an exit code of its own.
     """
+    open_missing_streams()
     interrupted = False
 
     def note(_number: int, _frame: FrameType | None) -> None:
@@ -49,6 +51,25 @@ def run_command(command: Callable[[], object]) -> NoReturn:
         signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))  # no traceback at the exit
         code = STOPPED
     sys.exit(code)  # type: ignore[arg-type]
+
+
+def open_missing_streams() -> None:
+    """Opens what the caller closed, as ``>&-`` does.
+
+    Else the next file that is opened, perhaps a database, would get the number of the stream, and
+    messages would be written into it. What is written to standard output then fails. It comes
+    before all imports, since libraries keep files open, too.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            flags = os.O_WRONLY if number == 2 else os.O_RDONLY
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def run_module(arguments: list[str]) -> NoReturn:

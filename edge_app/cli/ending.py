@@ -36,7 +36,6 @@ class Ending(click.Command):
     """A command that ends with one line and the right exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        open_missing_streams()
         try:
             try:
                 return super().main(*args, **kwargs)
@@ -63,24 +62,6 @@ class Ending(click.Command):
 
 class Commands(Ending, click.Group):
     """A group of commands that ends likewise."""
-
-
-def open_missing_streams() -> None:
-    """Opens what the caller closed, as ``>&-`` does.
-
-    Else the next file that is opened, perhaps a database, would get the number of the stream, and
-    messages would be written into it. What is written to standard output then fails.
-    """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            flags = os.O_WRONLY if number == 2 else os.O_RDONLY
-            opened = os.open(os.devnull, flags)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def _say(error: OSError) -> int:
