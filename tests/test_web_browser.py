@@ -129,21 +129,6 @@ def zipped(members):
     return packed.getvalue()
 
 
-def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(visit, tmp_path):
-    variables = {"SYSTEM": "spaces", "SPACE_ID": "user/name", "SPACE_HOST": "user-name.hf.space"}
-    space = {**space_under_test(), **variables}
-    with served(tmp_path / "web", **space) as url:
-        page = visit(url)
-        said = []
-        page.on("console", lambda message: said.append((message.type, message.text)))
-        page.reload()
-        wait_until_ready(page)
-        page.get_by_role("button", name="Cup of coffee").click()
-        wrong = page.get_by_role("link", name="This is wrong")
-        expect(wrong).to_have_attribute("href", re.compile("spaces/user/name/discussions/new"))
-    assert [text for kind, text in said if kind == "error"] == []
-
-
 def test_an_uploaded_picture_is_answered_with_class_bar_meaning_and_time(
     visit, samples, classifier, words
 ):

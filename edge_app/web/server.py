@@ -127,6 +127,7 @@ def make_app(
     page = build_page(classifier, audience.is_heard)
     page.queue(max_size=MOST_WAITING)
     page.state_session_capacity = _MOST_SESSIONS
+    page.space_id = None  # with it the page asks huggingface.co and Google for a frame of theirs
     inner = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     inner.mount("/samples", StaticFiles(directory=SAMPLES, check_dir=False))
     gr.mount_gradio_app(
@@ -150,7 +151,6 @@ def make_app(
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
     routes: Any = gradio.routes
     routes.generate_code_snippets = code_snippets
-    page.space_id = None  # with it the page asks huggingface.co and Google for a frame of theirs
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
     app: ASGIApp = Shares(inner, audience)
