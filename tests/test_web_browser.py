@@ -129,6 +129,21 @@ def zipped(members):
     return packed.getvalue()
 
 
+def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(visit, tmp_path):
+    variables = {"SYSTEM": "spaces", "SPACE_ID": "user/name", "SPACE_HOST": "user-name.hf.space"}
+    space = {**space_under_test(), **variables}
+    with served(tmp_path / "web", **space) as url:
+        page = visit(url)
+        said = []
+        page.on("console", lambda message: said.append((message.type, message.text)))
+        page.reload()
+        wait_until_ready(page)
+        page.get_by_role("button", name="Cup of coffee").click()
+        wrong = page.get_by_role("link", name="This is wrong")
+        expect(wrong).to_have_attribute("href", re.compile("spaces/user/name/discussions/new"))
+    assert [text for kind, text in said if kind == "error"] == []
+
+
 def test_an_uploaded_picture_is_answered_with_class_bar_meaning_and_time(
     visit, samples, classifier, words
 ):
@@ -356,6 +371,16 @@ def test_an_indonesian_browser_gets_indonesian_and_may_switch(visit, samples, wo
     expect(page.locator("#history-gallery li")).to_have_count(2)
 
 
+@pytest.mark.parametrize(
+    ("locale", "language", "word"),
+    [("id-ID", "id", "Pilih berkas"), ("de-DE", "en", "Choose a file")],
+)
+def test_gradios_own_words_are_in_the_language_of_the_page(visit, locale, language, word):
+    page = visit(locale=locale)
+    expect(page.locator("#picture-input")).to_contain_text(word)
+    assert page.evaluate("document.documentElement.lang") == language
+
+
 def test_switching_the_language_keeps_the_rest_of_the_address(visit, url):
     page = visit(f"{url}?__theme=dark&__sign=abc&lang=en")
     page.get_by_role("button", name="Bahasa Indonesia").click()
@@ -529,7 +554,7 @@ def test_the_keyboard_alone_reaches_tabs_and_examples(visit, samples, words):
     expect(answer(page)).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "locale"), [(360, "en-US"), (360, "id-ID"), (768, "en-US")])
+@pytest.mark.parametrize(("width", "locale"), [(320, "id-ID"), (360, "en-US"), (768, "en-US")])
 def test_nothing_is_wider_than_a_small_screen(visit, samples, width, locale):
     page = visit(viewport={"width": width, "height": 780}, has_touch=True, locale=locale)
     upload(page, samples / "coffee.jpg")

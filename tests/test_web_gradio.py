@@ -68,6 +68,15 @@ def test_the_examples_of_the_api_are_made_by_a_name_that_can_be_replaced():
     assert callable(gr.Image().example_payload)
 
 
+def test_the_page_is_a_template_whose_head_can_be_given_a_first_script():
+    import gradio.routes
+
+    environment = gradio.routes.templates.env
+    source, _, _ = environment.loader.get_source(environment, "frontend/index.html")
+    assert source.count("<head>") == 1
+    assert "window.navigator.language" not in source.split("<head>")[0]
+
+
 def test_components_have_the_methods_that_refuse_other_files():
     for component in (gr.Image, gr.File):
         assert callable(component.preprocess)

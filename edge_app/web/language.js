@@ -8,10 +8,7 @@
   const known = (code) => code && languages[code] && code;
   let language =
     known(url.searchParams.get("lang")) ??
-    navigator.languages.map((code) => code.split("-")[0]).find(known) ?? "en";
-  // Gradio then speaks English throughout, which is what its words are looked up in.
-  Object.defineProperty(navigator, "language", { get: () => "en" });
-  Object.defineProperty(navigator, "languages", { get: () => ["en"] });
+    window.visitorLanguages.map((code) => code.split("-")[0]).find(known) ?? "en";  // english.js
 
   const exact = new Map();
   const patterns = [];

@@ -18,6 +18,7 @@ import gradio as gr
 import gradio.queueing
 import gradio.route_utils
 import gradio.routes
+import jinja2
 import uvicorn
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -151,6 +152,7 @@ def make_app(
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
     routes: Any = gradio.routes
     routes.generate_code_snippets = code_snippets
+    routes.templates.env.loader = _first_script(routes.templates.env)
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
     app: ASGIApp = Shares(inner, audience)
@@ -161,6 +163,18 @@ def make_app(
     app = guard.KnownHosts(app, reach.known_hosts)
     app = guard.SecurityHeaders(app)
     return guard.OneLine(app), audience
+
+
+def _first_script(environment: jinja2.Environment) -> Any:
+    """Gradio's page with a script before its own; what it is given as ``head`` runs after them."""
+    original: Any = environment.loader
+    name = "frontend/index.html"
+    source, _, _ = original.get_source(environment, name)
+    script = (FOLDER / "english.js").read_text(encoding="utf-8")
+    if script in source:
+        return original  # of a page made earlier in this process
+    changed = source.replace("<head>", f"<head><script>{script}</script>", 1)
+    return jinja2.ChoiceLoader([jinja2.DictLoader({name: changed}), original])
 
 
 class PatientProtocol(H11Protocol):
