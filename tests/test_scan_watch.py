@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from edge_app.imaging import find_pictures
 from edge_app.scan import StoreError, read_rows
 
 
@@ -62,10 +63,11 @@ def test_files_and_folders_that_arrive_are_scanned(samples, watched, tmp_path):
     outside.rename(folder / "moved")
     shutil.copy(samples / "coffee.jpg", folder / "download.part")
     (folder / "notes.txt").write_text("no picture")
-    wait_for(lambda: len(results(db)) == 7)
+    wait_for(lambda: len(results(db)) == len(list(find_pictures(samples))) + 3)
     (folder / "download.part").rename(folder / "download.jpg")
     wait_for(lambda: "download.jpg" in results(db))
-    assert set(results(db).values()) == {"NotSmoking"}
+    assert results(db)["smoking.jpg"] == "Smoking"
+    assert results(db)["made.jpg"] == results(db)["copied.jpg"] == "NotSmoking"
     assert not {"notes.txt", "download.part"} & set(results(db))
 
 

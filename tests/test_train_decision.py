@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -195,7 +196,7 @@ def test_the_command_fits_a_tflite_file_and_prints_all_choices(pictures, tmp_pat
     out = tmp_path / "d.tflite"
     result = run_module("train.decide", SHIPPED_INT8, "--data", pictures, "--out", out)
     assert result.returncode == 0, result.stderr
-    assert "+ 0.85 + 0.7" in result.stdout and "from -4" in result.stdout
+    assert re.search(r"^\| \+ 0.85 \+ 0.7 +\| +-4 +\|", result.stdout, re.M), result.stdout
     decision = read_decision(str(out))
     assert 0 < decision.threshold < 1 and "all" in decision.chosen
     assert out.read_bytes()[:1000] == SHIPPED_INT8.read_bytes()[:1000]
