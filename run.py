@@ -68,7 +68,8 @@ def module(arguments):
     """The module that a command is, and its arguments."""
     command, *options = arguments
     if command == "test":
-        given = any(Path(option.split("::")[0]).exists() for option in options)
+        named = [o for n, o in enumerate(options) if not n or options[n - 1] not in ("-k", "-m")]
+        given = any(Path(option.split("::")[0]).exists() for option in named)
         pytest = ["pytest", "--rootdir", str(ROOT)]
         if given:
             return [*pytest, *options]

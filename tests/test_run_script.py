@@ -178,8 +178,11 @@ def test_what_a_command_needs_follows_from_its_arguments(tmp_path, monkeypatch):
         assert script.wanted(arguments.split()) == sets, arguments
 
 
-def test_the_tests_are_all_run_or_those_that_are_named(tmp_path):
+def test_the_tests_are_all_run_or_those_that_are_named(tmp_path, monkeypatch):
     import run as script
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()  # which is no file of tests
 
     tests = [str(ROOT / "tests")]
     assert script.module(["test", "-k", "x"])[3:] == [*script.TWO_AT_ONCE, "-k", "x", *tests]

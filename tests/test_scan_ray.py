@@ -313,8 +313,9 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path):
         ),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
-    result = run_module("edge_app", "scan", *arguments)
+def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message, tmp_path):
+    places = [tmp_path / "x" if argument == "x" else argument for argument in arguments]
+    result = run_module("edge_app", "scan", *places)
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
