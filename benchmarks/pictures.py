@@ -66,7 +66,7 @@ def write_live_window(file: Path) -> None:
 
 def write_live_page(browser: Browser, file: Path) -> None:
     """The page of ``live --serve`` with two cameras, on a phone."""
-    cameras = [Camera("astronaut", "Front door"), Camera("coffee", "Kitchen", threshold=0.0)]
+    cameras = [Camera("astronaut", "Front door"), Camera("smoking", "Kitchen")]
     classifier = Classifier()
     hub = Hub(cameras, classifier.info.decision)
     outputs = [Outputs(view=hub.sink(camera)) for camera in cameras]
