@@ -151,6 +151,24 @@ def test_a_table_with_other_columns_is_refused(rows, tmp_path):
         read_table(tmp_path / "t.csv", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.png,s,,0,g,Training,more", "line 2: expected 6 values"),
+        ("a.png,s,,0,g", "line 2: expected 6 values"),
+        ("a.png,s,,maybe,g,Training", "line 2: expected smoking 0 or 1"),
+        ("a.png,s,,0,g,Trainig", "line 2: expected smoking 0 or 1"),
+        ("a.png,s,,0,g,Training\na.png,s,,1,g,Testing", r"line 3: a\.png is in the table twice"),
+        ("x" * 200_000, "cannot be read .*field larger"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named(rows, message, tmp_path):
+    put(tmp_path, "a.png")
+    (tmp_path / "t.csv").write_text(f"picture,set,kind,smoking,group,split\n{rows}\n")
+    with pytest.raises(DatasetError, match=message):
+        read_table(tmp_path / "t.csv", tmp_path)
+
+
 def test_pictures_are_never_enlarged_and_their_shorter_side_is_limited(tmp_path):
     Image.new("RGB", (900, 600)).save(tmp_path / "large.png")
     Image.new("RGB", (90, 60)).save(tmp_path / "small.png")

@@ -64,13 +64,17 @@ def read_table(file: Path, data: Path) -> list[Example]:
     Raises:
         DatasetError: the file or the pictures are missing, or a value makes no sense.
     """
-    examples = []
+    examples: list[Example] = []
+    names: set[str] = set()
     for number, row in enumerate(_rows(file, COLUMNS), start=2):
         name, dataset, kind, smoking, group, split = (row[column] for column in COLUMNS)
         if smoking not in ("0", "1") or split not in SPLITS:
             raise DatasetError(
                 f"{file}, line {number}: expected smoking 0 or 1 and split {', '.join(SPLITS)}"
             )
+        if name in names:
+            raise DatasetError(f"{file}, line {number}: {name} is in the table twice")
+        names.add(name)
         examples.append(Example(data / name, name, dataset, kind, smoking == "1", group, split))
     missing = [e.name for e in examples if not e.path.is_file()]
     if missing:
@@ -302,9 +306,16 @@ def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             reader = csv.DictReader(lines)
             if not set(columns) <= set(reader.fieldnames or ()):
                 raise DatasetError(f"{file}: expected the columns {', '.join(columns)}")
-            return list(reader)
+            rows = list(reader)
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read ({error.strerror})") from None
+    except csv.Error as error:
+        raise DatasetError(f"{file}: cannot be read ({error})") from None
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            expected = len(reader.fieldnames or ())
+            raise DatasetError(f"{file}, line {number}: expected {expected} values")
+    return rows
 
 
 def _groups(folder: Path) -> dict[str, str]:
