@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run the slow tests too.")
 
 
+def needs(package: str) -> None:
+    """Skips a test and names the system package that it lacks; in CI, which has all, it fails."""
+    reason = f"needs the package {package}"
+    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
 WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None  # as with Python 3.14
 OF_TENSORFLOW = re.compile(r"^(?:from|import) (?:train|convert|tensorflow|keras)\b", re.MULTILINE)
 

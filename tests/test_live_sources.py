@@ -393,8 +393,8 @@ def test_the_password_of_a_stream_is_never_shown():
 
 
 def test_a_slow_frame_rate_is_no_outage(device, quick, monkeypatch):
-    monkeypatch.setattr(sources, "STALL_SECONDS", 1.0)
-    frames = open_frames("0", fps=0.5, opener=device.open)  # a frame in 2 s
+    monkeypatch.setattr(sources, "STALL_SECONDS", 3.0)
+    frames = open_frames("0", fps=0.25, opener=device.open)  # a frame in 4 s
     until(frames, Frame)
     assert [type(item) for item in until(frames, Frame)] == [Frame]
     frames.close()

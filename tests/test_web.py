@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs
 from PIL import Image
 from webpage import served
 
@@ -104,7 +105,13 @@ def test_the_python_example_of_the_documentation_runs(page, monkeypatch, capsys,
     assert re.search(rf"^{coffee} ", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_curl_example_of_the_documentation_runs(page, coffee):
+@pytest.fixture
+def curl():
+    if shutil.which("curl") is None:
+        needs("curl")
+
+
+def test_the_curl_example_of_the_documentation_runs(page, coffee, curl):
     example = re.search(r"```sh\n(HOST=.*?)```", DOCUMENT, re.DOTALL).group(1)
     script = example.replace("http://127.0.0.1:7860", page.rstrip("/"))
     result = subprocess.run(
@@ -128,7 +135,7 @@ def test_the_python_example_on_the_page_runs(snippets, monkeypatch, capsys, coff
     assert re.search(rf"^{coffee} ", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_curl_example_on_the_page_runs(snippets, coffee):
+def test_the_curl_example_on_the_page_runs(snippets, coffee, curl):
     result = subprocess.run(
         ["bash", "-euc", snippets["bash"]], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
