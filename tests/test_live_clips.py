@@ -130,7 +130,7 @@ def test_clips_are_bounded_in_number_and_age_and_leave_others_alone(tmp_path):
         clips.begin(event(float(number), name=f"{number:012}"))
         clips.add(frame(number + 0.5))
     clips.close()
-    wait_for(lambda: len(list(tmp_path.iterdir())) == 3)  # the writer before the last has ended, too
+    wait_for(lambda: len(list(tmp_path.iterdir())) == 3)  # all writers have ended
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept[0] == "holiday.mp4"
     assert kept[-1].endswith("-000000000003.mp4")
