@@ -12,20 +12,19 @@ from collections.abc import Iterator
 
 import h5py
 
-from convert.containers import Found
+from convert.containers import LARGEST, Found
 
 _LARGE = 10_000
 """Sizes up to this are not looked at: no layer of them takes all memory."""
 _SIZES = frozenset({"units", "filters", "input_dim", "output_dim", "key_dim", "num_heads"})
 _SHAPES = frozenset({"batch_shape", "batch_input_shape"})
-_LARGEST_WEIGHTS = 4_000_000_000
 
 
 def problem_of_size(found: Found, config: object) -> str | None:
     """Why a description cannot be that of the weights in its file, else None."""
-    claimed = {size for size, is_input in _large_sizes(config) if not is_input}
-    inputs = [size for size, is_input in _large_sizes(config) if is_input]
-    if inputs:
+    large = set(_large_sizes(config))
+    claimed = {size for size, is_input in large if not is_input}
+    if inputs := [size for size, is_input in large if is_input]:
         return f"takes pictures with a side of {max(inputs)}, more than any; it is damaged"
     missing = claimed - _stored_sides(found) if claimed else set()
     if missing:
@@ -61,7 +60,7 @@ def _stored_sides(found: Found) -> set[int]:
         return sides
     with zipfile.ZipFile(found.file) as members:
         for entry in members.infolist():
-            if entry.filename.endswith(".h5") and entry.file_size <= _LARGEST_WEIGHTS:
+            if entry.filename.endswith(".h5") and entry.file_size <= LARGEST:
                 with h5py.File(io.BytesIO(members.read(entry))) as file:
                     file.visititems(note)
     return sides

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,8 @@ from convert.errors import ConversionError
 from edge_app.labels import labels_beside
 
 _HDF5, _ZIP, _TFLITE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"TFL3"
-_LARGEST = 4_000_000_000
+LARGEST = 4_000_000_000
+"""Bytes of an archive's members, unpacked."""
 _MOST_MEMBERS = 10_000
 _TFJS = "is a TensorFlow.js model; export it from Teachable Machine as Tensorflow > Keras instead"
 _PYTORCH = (
@@ -134,12 +136,12 @@ def _unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as members:
             entries = members.infolist()
-            if len(entries) > _MOST_MEMBERS or sum(e.file_size for e in entries) > _LARGEST:
+            if len(entries) > _MOST_MEMBERS or sum(e.file_size for e in entries) > LARGEST:
                 raise ConversionError(f"{archive}: holds more than a model does; unpack it first")
             for entry in entries:
                 name = PurePosixPath(entry.filename)
                 if name.is_absolute() or ".." in name.parts or "\\" in entry.filename:
                     raise ConversionError(f"{archive}: holds a file outside it ({name})")
                 members.extract(entry, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
         raise ConversionError(f"{archive}: cannot be unpacked ({error})") from None

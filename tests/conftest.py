@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -31,9 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run the slow tests too.")
 
 
-def needs(package: str) -> None:
-    """Skips a test and names the system package that it lacks; in CI, which has all, it fails."""
-    reason = f"needs the package {package}"
+def lacks(reason: str) -> NoReturn:
+    """Skips a test and says what this machine lacks for it; in CI, which has all, it fails."""
     pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
@@ -159,8 +159,7 @@ def make_environment(tmp_path_factory: pytest.TempPathFactory):
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
         result = subprocess.run(pip, capture_output=True, text=True)
         if result.returncode:
-            reason = f"cannot install {' '.join(packages)}: {result.stderr.strip()[-300:]}"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+            lacks(f"cannot install {' '.join(packages)}: {result.stderr.strip()[-300:]}")
         return python
 
     return make

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import TensorType
 from click.testing import CliRunner, Result
-from conftest import SHIPPED_INT8, SHIPPED_KERAS, make_dataset, needs, run_module
+from conftest import SHIPPED_INT8, SHIPPED_KERAS, lacks, make_dataset, run_module
 from PIL import Image
 
 from convert.canonical import canonicalize
@@ -235,7 +235,7 @@ def mediapipe_answer(file, picture, size: int) -> tuple[str, float]:
         created = vision.ImageClassifier.create_from_options(options)
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):
-            needs("libegl1 or libgles2")
+            lacks("needs the package libegl1 or libgles2")
         raise
     with created as standard:
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, read_pixels(picture, size).copy())

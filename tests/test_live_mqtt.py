@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, lacks
 
 from edge_app.cli.live_setup import Places, make_outputs
 from edge_app.live import Camera
@@ -95,8 +95,7 @@ class Listener:
 @pytest.fixture
 def broker(tmp_path):
     if not (shutil.which("mosquitto") or os.path.exists("/usr/sbin/mosquitto")):
-        reason = "needs the package mosquitto"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        lacks("needs the package mosquitto")
     server = Broker(tmp_path)
     server.start()
     yield server

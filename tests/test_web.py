@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import ROOT, needs
+from conftest import ROOT, lacks
 from PIL import Image
 from webpage import served
 
@@ -108,7 +108,7 @@ def test_the_python_example_of_the_documentation_runs(page, monkeypatch, capsys,
 @pytest.fixture
 def curl():
     if shutil.which("curl") is None:
-        needs("curl")
+        lacks("needs the package curl")
 
 
 def test_the_curl_example_of_the_documentation_runs(page, coffee, curl):

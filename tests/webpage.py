@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, lacks
 
 WAIT = int(os.environ.get("SMOKING_WAIT_MS", "180000"))
 """Milliseconds until a browser gives up: nothing here is about speed."""
@@ -102,8 +102,7 @@ def chromium(*options: str):
     api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
-        reason = "needs Chromium: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        lacks("needs Chromium: apt-get install chromium")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=[*QUIET, *options], timeout=WAIT

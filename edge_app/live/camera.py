@@ -162,9 +162,7 @@ class Watcher:
         text = str(error) if expected else f"{type(error).__name__}: {error}"
         reason = redact(text, self.camera.source)
         logger.error("%s: %s", self.camera.title, reason, exc_info=None if expected else error)
-        self.counts.lost, self.counts.reason = True, reason
-        self._report(self.detector.interrupt(), reason="lost")
-        self._outputs.write({"event": "lost", "reason": reason}, time.time())
+        self._tell_lost(reason)
 
     def finish(self) -> None:
         """Ends an event that lasts."""
@@ -172,11 +170,14 @@ class Watcher:
 
     def _lose(self, reason: str) -> None:
         self.counts.outages += 1
-        self.counts.lost, self.counts.reason = True, reason
-        self._report(self.detector.interrupt(), reason="lost")
         source = shown(self.camera.source)
         text = reason if reason.startswith((source, "camera ")) else f"{source}: lost ({reason})"
         logger.warning("%s%s; trying again", self._prefix, text)
+        self._tell_lost(reason)
+
+    def _tell_lost(self, reason: str) -> None:
+        self.counts.lost, self.counts.reason = True, reason
+        self._report(self.detector.interrupt(), reason="lost")
         self._outputs.write({"event": "lost", "reason": reason}, time.time())
 
     def _classify(self, frame: Frame) -> None:
