@@ -188,12 +188,12 @@ def _watch_several(watchers: Sequence[Watcher], opener: _Opener, stopping: _Stop
     """Watches each camera in a thread of its own; returns how many ended with an error.
 
     Raises:
-        SourceError: all of them did.
+        SourceError: all of them did; it is that of the first camera, whichever ended first.
     """
     stopping.at_once = False
-    errors: list[Exception] = []
+    errors: dict[int, Exception] = {}
 
-    def watch(watcher: Watcher) -> None:
+    def watch(number: int, watcher: Watcher) -> None:
         try:
             with closing(opener.open(watcher.camera)) as items:
                 for item in items:
@@ -201,11 +201,11 @@ def _watch_several(watchers: Sequence[Watcher], opener: _Opener, stopping: _Stop
                         return
                     watcher.take(item)
         except Exception as error:  # of one camera, which is not to end the others
-            errors.append(error)
+            errors[number] = error
             watcher.fail(error)
 
     threads = [
-        threading.Thread(target=watch, args=(watcher,), name=f"camera {number}", daemon=True)
+        threading.Thread(target=watch, args=(number, watcher), name=f"camera {number}", daemon=True)
         for number, watcher in enumerate(watchers)
     ]
     for thread in threads:
@@ -217,7 +217,9 @@ def _watch_several(watchers: Sequence[Watcher], opener: _Opener, stopping: _Stop
         stopping.set()
         for thread in threads:
             thread.join(2.0)
-    if len(errors) == len(watchers) and all(isinstance(error, SourceError) for error in errors):
+    if len(errors) == len(watchers) and all(
+        isinstance(error, SourceError) for error in errors.values()
+    ):
         raise errors[0]
     return len(errors)
 
