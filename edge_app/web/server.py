@@ -107,6 +107,7 @@ def serve(
             access_log=False,
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=HEADER_SECONDS,  # uvicorn's 5 s meet clients that ask every 5 s
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
             forwarded_allow_ips=list(reach.proxies),
         )
