@@ -99,7 +99,7 @@ def soak(classifier: Classifier, count: int, progress: Callable[[int, float], No
         )
         source = Camera("0")
         hub = Hub([source], classifier.info.decision)
-        outputs.show_in(hub, source)
+        hub.follow(source, outputs)
         more = {"rule": rule, "outputs": outputs, "frames": frames, "on_frame": hub.frame}
         summary = run_live(source, classifier, "none", **more)
         disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

@@ -198,7 +198,7 @@ def live(
             most = MOST_IN_REPORT if report else MOST_ON_PAGE
             hub = Hub(cameras, classifier.info.decision, serve_fps, serve_size, most)
             for camera, output in zip(cameras, outputs, strict=True):
-                output.show_in(hub, camera)
+                hub.follow(camera, output)
             on_frame = _both(hub.frame, console.frame)
         if serve:
             hub.remember(past_events(places))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,6 @@ from edge_app.live.mqtt import Publisher
 from edge_app.live.pictures import Snapshots, save_picture
 from edge_app.live.recorder import Recorder
 from edge_app.live.redact import shown
-
-if TYPE_CHECKING:
-    from edge_app.live.camera import Camera
-    from edge_app.live.view.hub import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +40,7 @@ class Outputs:
     recorder: Recorder | None = None
     clips: Clips | None = None
     view: Callable[[dict[str, Any]], None] | None = None
-    """Takes the records, too; see `show_in`."""
+    """Takes the records, too; see `edge_app.live.view.hub.Hub.follow`."""
 
     def __post_init__(self) -> None:
         self.source, self.camera, self.is_file = "", "", False
@@ -57,12 +53,6 @@ class Outputs:
         self.source, self.is_file = shown(source), os.path.isfile(source)
         self.camera, self._decision = camera, info.decision
         self._model = f"{info.metadata.name} {info.metadata.version} {info.sha256[:12]}"
-
-    def show_in(self, hub: Hub, camera: Camera) -> None:
-        """Has the page show the events of a camera, and their clips."""
-        self.view = hub.sink(camera)
-        if self.clips is not None:
-            self.clips.on_done = hub.clip
 
     def frame(self, frame: Frame, prediction: Prediction, in_event: bool) -> None:
         """Takes a classified frame; ``in_event``: it belongs to an event, or may yet do so."""

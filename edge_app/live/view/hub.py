@@ -19,6 +19,7 @@ from edge_app.decision import Decision
 from edge_app.imaging import PictureError, read_thumbnail
 from edge_app.live.archive import Kept
 from edge_app.live.camera import Camera, Moment
+from edge_app.live.outputs import Outputs
 from edge_app.live.pictures import encode_jpeg
 
 HISTORY_SECONDS = 600.0
@@ -71,6 +72,12 @@ class Hub:
     def frame(self, moment: Moment) -> None:
         """Takes a result; called by the camera's thread."""
         self._by_camera[id(moment.camera)].take(moment)
+
+    def follow(self, camera: Camera, outputs: Outputs) -> None:
+        """Shows the events of a camera that go to these outputs, and their clips."""
+        outputs.view = self.sink(camera)
+        if outputs.clips is not None:
+            outputs.clips.on_done = self.clip
 
     def sink(self, camera: Camera) -> Callable[[dict[str, Any]], None]:
         """What takes the records of a camera's events."""
