@@ -163,3 +163,51 @@ def make_environment(tmp_path_factory: pytest.TempPathFactory):
         return python
 
     return make
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the web page keeps what visitors upload."""
+    return tmp_path_factory.mktemp("temporary") / "web"
+
+
+@pytest.fixture(scope="module")
+def site(temporary: Path):
+    """The web page as a user starts it; its URL."""
+    from webpage import served, space_under_test
+
+    with served(temporary, **space_under_test()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, samples: Path):
+    """Chromium, whose camera shows the coffee sample over and over."""
+    from webpage import chromium
+
+    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    video.write_bytes((samples / "coffee.jpg").read_bytes() * 30)
+    with chromium(f"--use-file-for-fake-video-capture={video}") as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser, site: str):
+    """Opens the web page as a new visitor; at the end no request may have left the machine."""
+    from webvisit import visits
+
+    with visits(browser, site) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="session")
+def words(classifier):
+    """The answer expected on the web page for a picture, taken from the model itself."""
+    from edge_app.web.pool import UNCERTAIN
+    from edge_app.web.texts import TEXTS
+
+    def words_of(path: Path, language: str = "en") -> str:
+        prediction = classifier.classify(path)
+        return TEXTS[language][UNCERTAIN if prediction.uncertain else prediction.label]
+
+    return words_of

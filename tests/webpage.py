@@ -1,8 +1,10 @@
-"""The page as a user starts it, and a browser, for the tests that need them."""
+"""The page as a user starts it, requests to it, and a browser, for the tests that need them."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -13,12 +15,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import ROOT, lacks
 
 WAIT = int(os.environ.get("SMOKING_WAIT_MS", "180000"))
 """Milliseconds until a browser gives up: nothing here is about speed."""
+
+COFFEE = ROOT / "samples" / "coffee.jpg"
+
+MULTIPART = {"Content_Type": "multipart/form-data; boundary=x"}
+JSON = {"Content_Type": "application/json"}
 
 QUIET = (
     "--no-sandbox",
@@ -109,3 +117,54 @@ def chromium(*options: str):
         )
         yield browser
         browser.close()
+
+
+def ask(url, data=None, method=None, **headers):
+    """Status and text of an answer, whatever it is."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    # An answer that comes before the whole body was sent closes the connection.
+    with contextlib.closing(connection):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method or ("GET" if data is None else "POST"), target, data, headers)
+        answer = connection.getresponse()
+        try:
+            content = answer.read()
+        except http.client.IncompleteRead as cut_short:
+            content = cut_short.partial
+        return answer.status, content.decode(errors="replace")
+
+
+def form(*parts):
+    """A multipart body of (filename or None, content)."""
+    body = b""
+    for name, content in parts:
+        file = f"; filename={name}" if name else ""
+        head = f"--x\r\nContent-Disposition: form-data; name=files{file}\r\n\r\n"
+        body += head.encode() + content + b"\r\n"
+    return body + b"--x--\r\n"
+
+
+def upload(site, content):
+    status, text = ask(f"{site}gradio_api/upload", form(("a.jpg", content)), **MULTIPART)
+    assert status == 200, text
+    return json.loads(text)[0]
+
+
+def as_file(path):
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def classify(site):
+    body = json.dumps({"data": [as_file(upload(site, COFFEE.read_bytes()))]}).encode()
+    status, text = ask(f"{site}gradio_api/call/classify", body, **JSON)
+    assert status == 200, text
+    status, text = ask(f"{site}gradio_api/call/classify/{json.loads(text)['event_id']}")
+    return text
+
+
+def connection_to(site):
+    parts = urlsplit(site)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.classifier import ModelInfo
-from edge_app.web import cards
-from edge_app.web.texts import percent, text
+from edge_app.web.markup import sentences
+from edge_app.web.texts import decimal, percent
 from edge_app.web.uploads import PIXELS
 
 
@@ -21,10 +21,7 @@ def about(language: str, info: ModelInfo) -> str:
     The figures come from ``evaluation/evaluation.json`` beside the model, if it is of this file,
     and the known failures from ``README.md`` beside it.
     """
-
-    def say(key: str, **values: object) -> str:
-        return html.escape(text(language, key, **values))
-
+    say = sentences(language)
     figures = _figures(language, say, info)
     model = " ".join(f"<span>{sentence}</span>" for sentence in _model(language, say, info))
     limits = "about_limits_text" if info.decision.label == "Smoking" else "about_limits_other"
@@ -39,13 +36,18 @@ def about(language: str, info: ModelInfo) -> str:
     )
 
 
+def megabytes(language: str, info: ModelInfo) -> str:
+    """The size of the model file."""
+    return decimal(language, f"{info.path.stat().st_size / 1e6:.1f}")
+
+
 def _model(language: str, say: Callable[..., str], info: ModelInfo) -> list[str]:
     runs = say(
         "about_runs",
         name=info.metadata.name,
         version=info.metadata.version,
         size=info.size,
-        megabytes=cards.megabytes(language, info),
+        megabytes=megabytes(language, info),
         runtime=info.runtime,
     )
     decision = info.decision
@@ -53,11 +55,11 @@ def _model(language: str, say: Callable[..., str], info: ModelInfo) -> list[str]
     called = say("threshold", threshold=threshold)
     if decision.label != "Smoking":
         called = say("threshold_other", threshold=threshold, label=decision.label)
-    sentences = [runs, called]
+    told = [runs, called]
     if decision.uncertain is not None:
         low, high = (percent(language, score) for score in decision.uncertain)
-        sentences.append(say("band", low=low, high=high))
-    return sentences
+        told.append(say("band", low=low, high=high))
+    return told
 
 
 def _figures(language: str, say: Callable[..., str], info: ModelInfo) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from edge_app.imaging import PictureError
-from edge_app.web import cards
+from edge_app.web.cards import empty_card, error_card
 from edge_app.web.history import Entry, History, make_entry
 from edge_app.web.pool import Pool
+from edge_app.web.results import batch_card, gallery_by_class, results_table
+from edge_app.web.spreadsheet import csv_link
 from edge_app.web.texts import text
 from edge_app.web.uploads import (
     MOST_MEGABYTES,
@@ -70,12 +72,12 @@ def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bo
                 break
         if not entries:
             key = "batch_no_pictures" if paths else "batch_empty"
-            return cards.error_card(language, text(language, key)), "", "", "", history
+            return error_card(language, text(language, key)), "", "", "", history
         return (
-            cards.batch_card(language, entries, notes),
-            cards.results_table(language, entries),
-            cards.csv_link(language, entries, "smoking_batch.csv"),
-            cards.gallery_by_class(language, entries),
+            batch_card(language, entries, notes),
+            results_table(language, entries),
+            csv_link(language, entries, "smoking_batch.csv"),
+            gallery_by_class(language, entries),
             history,
         )
 
@@ -94,7 +96,7 @@ def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bo
     table = gr.HTML(elem_id="batch-table")
     link = gr.HTML(elem_id="batch-csv")
     pictures = gr.HTML(elem_id="batch-gallery")
-    waiting = cards.empty_card("en", "g_loading").replace("empty", "waiting", 1)
+    waiting = empty_card("en", "g_loading").replace("empty", "waiting", 1)
     button.click(  # the results before are none of these files
         None,
         None,

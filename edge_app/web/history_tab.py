@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from edge_app.web import cards
 from edge_app.web.history import ALL, History
 from edge_app.web.pool import UNCERTAIN, Pool
+from edge_app.web.results import gallery
+from edge_app.web.spreadsheet import csv_link
 from edge_app.web.texts import text
 from edge_app.web.visitor import language_in
 
@@ -23,8 +24,8 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
 
     def show(history: History, shown: str, request: gr.Request) -> tuple[str, str]:
         language, entries = language_in(request), history.of(shown)
-        link = cards.csv_link(language, entries, "smoking_history.csv")
-        return cards.gallery(language, entries), link
+        link = csv_link(language, entries, "smoking_history.csv")
+        return gallery(language, entries), link
 
     def clear(history: History, shown: str, request: gr.Request) -> tuple[History, str, str]:
         history.entries.clear()
@@ -45,10 +46,12 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
             elem_id="history-filter",
         )
         button = gr.Button(text("en", "history_clear"), size="sm", elem_id="history-clear", scale=0)
-    gallery = gr.HTML(cards.gallery("en", []), elem_id="history-gallery")
+    pictures = gr.HTML(gallery("en", []), elem_id="history-gallery")
     link = gr.HTML(elem_id="history-csv")
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    for event in kept:
-        event.success(show, [history, chosen], [gallery, link], **quiet)
-    chosen.change(show, [history, chosen], [gallery, link], **quiet)
-    button.click(clear, [history, chosen], [history, gallery, link], **quiet)
+    for event in kept:  # Gradio drops an event whose one before is under way, unless told otherwise
+        event.success(
+            show, [history, chosen], [pictures, link], trigger_mode="always_last", **quiet
+        )
+    chosen.change(show, [history, chosen], [pictures, link], **quiet)
+    button.click(clear, [history, chosen], [history, pictures, link], **quiet)

@@ -13,7 +13,8 @@ import gradio as gr
 
 from edge_app.decision import Decision
 from edge_app.live.event_detector import EventDetector, Rule
-from edge_app.web import cards
+from edge_app.web.cards import empty_card
+from edge_app.web.live_card import TIME_LINE, live_card
 from edge_app.web.pool import UNCERTAIN, Pool
 from edge_app.web.texts import text
 from edge_app.web.uploads import MOST_MEGABYTES, LimitError
@@ -34,7 +35,7 @@ class Camera:
     """Scores of one visitor's camera, smoothed over time, newest last."""
 
     detector: EventDetector | None = None
-    scores: deque[float] = field(default_factory=lambda: deque(maxlen=cards.TIME_LINE))
+    scores: deque[float] = field(default_factory=lambda: deque(maxlen=TIME_LINE))
 
     def update(self, score: float, decision: Decision) -> str:
         """Takes the score of a frame, P(Smoking), and tells the state: a label or ``Uncertain``.
@@ -81,7 +82,7 @@ def live_tab(pool: Pool, state_seconds: int) -> None:
         answer = classify_or_tell(pool, content, language, preview=False)
         shown = camera.update(answer.prediction.smoking, pool.info.decision)
         shown = shown or pool.info.other_label
-        return cards.live_card(language, pool, shown, camera.scores), camera
+        return live_card(language, pool, shown, camera.scores), camera
 
     camera = gr.State(Camera(), time_to_live=state_seconds)
     gr.HTML(note("live_note") + note("no_camera", "insecure"))
@@ -98,7 +99,7 @@ def live_tab(pool: Pool, state_seconds: int) -> None:
             )
             stream.preprocess = lambda payload: payload  # the frame stays the text that it came as
         with gr.Column(elem_id="state-side"):
-            state = gr.HTML(cards.empty_card("en", "live_empty"), elem_id="live-state")
+            state = gr.HTML(empty_card("en", "live_empty"), elem_id="live-state")
             gr.HTML("<p></p>", elem_id="live-announce")
     stream.stream(
         classify,

@@ -11,8 +11,7 @@ from typing import Any
 import gradio as gr
 
 from edge_app.classifier import Classifier
-from edge_app.web import cards
-from edge_app.web.about import about
+from edge_app.web.about import about, megabytes
 from edge_app.web.batch_tab import batch_tab
 from edge_app.web.history import MOST_ENTRIES, History
 from edge_app.web.history_tab import history_tab
@@ -89,7 +88,7 @@ def _header(pool: Pool) -> str:
         f'<span class="long">{name}</span><span class="short">{code.upper()}</span></button>'
         for code, name in LANGUAGES.items()
     )
-    size = text("en", "fact_size", megabytes=cards.megabytes("en", pool.info))
+    size = text("en", "fact_size", megabytes=megabytes("en", pool.info))
     facts = "".join(
         f"<li>{html.escape(fact)}</li>"
         for fact in (size, text("en", "fact_here"), text("en", "fact_kept"))

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from edge_app.imaging import PictureError, find_pictures
-from edge_app.web import cards
+from edge_app.web.cards import empty_card, error_card, result_card
 from edge_app.web.history import History, make_entry
 from edge_app.web.pool import Pool
 from edge_app.web.texts import text
@@ -29,13 +29,13 @@ def picture_tab(pool: Pool, history: gr.State) -> Any:
     def classify(path: str | None, history: History, request: gr.Request) -> tuple[str, History]:
         language = language_in(request)
         if path is None:  # the picture was taken away
-            return cards.empty_card(language, "empty"), history
+            return empty_card(language, "empty"), history
         try:
             answer = pool.classify(path)
         except (LimitError, PictureError) as error:
-            return cards.error_card(language, reason(error, language)), history
+            return error_card(language, reason(error, language)), history
         history.add(make_entry(Path(path).name, answer))
-        return cards.result_card(language, pool, answer), history
+        return result_card(language, pool, answer), history
 
     with gr.Row(elem_id="picture-row"):  # a grid; on a phone, in this order
         with gr.Column(elem_id="picture-side"):
@@ -52,11 +52,11 @@ def picture_tab(pool: Pool, history: gr.State) -> Any:
             )
             gr.HTML(note("picture_note") + note("no_camera", "insecure"))
         with gr.Column(elem_id="answer-side"):
-            result = gr.HTML(cards.empty_card("en", "empty"), elem_id="result")
+            result = gr.HTML(empty_card("en", "empty"), elem_id="result")
             _sliders(pool)
         with gr.Column(elem_id="example-side"):
             gr.HTML(_examples())
-    waiting = cards.empty_card("en", "empty").replace("empty", "waiting", 1)
+    waiting = empty_card("en", "empty").replace("empty", "waiting", 1)
     picture.change(  # the answer before is no answer to this picture
         None, None, result, js=f"() => `{waiting}`", api_visibility="private"
     )
