@@ -7,7 +7,7 @@ import warnings
 import pytest
 from conftest import SHIPPED_INT8
 from PIL import Image
-from webpage import served, space_under_test
+from webpage import WAIT, served, space_under_test
 from webvisit import ABOUT, HISTORY, answer, as_upload, expect, open_tab, upload, wait_until_ready
 
 
@@ -174,6 +174,25 @@ def test_on_a_phone_the_answer_comes_into_view(visit, samples):
     upload(page, samples / "coffee.jpg")
     expect(answer(page)).to_be_in_viewport()
     assert "Ctrl+V" not in page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("name", ["index-*.js", "index-*.css", "Blocks-*.js"])
+def test_where_a_file_of_the_page_does_not_arrive_it_is_loaded_again(browser, site, name):
+    """As on a bad connection. Gradio's page stays empty then, for ever."""
+    context = browser.new_context(locale="id-ID")
+    page, lost = context.new_page(), []
+    page.set_default_timeout(WAIT)
+
+    def lose_the_first(route):
+        lost.append(route.request.url)
+        route.abort() if len(lost) == 1 else route.continue_()
+
+    page.route(f"**/assets/{name}", lose_the_first)
+    page.goto(site)
+    expect(page.locator("#arrival")).to_have_text("Sebagian halaman belum sampai. Mencoba lagi...")
+    wait_until_ready(page)
+    context.close()
+    assert len(lost) >= 2
 
 
 def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(visit, tmp_path):

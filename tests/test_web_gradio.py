@@ -74,6 +74,9 @@ def test_the_page_is_a_template_whose_head_can_be_given_a_first_script():
     environment = gradio.routes.templates.env
     source, _, _ = environment.loader.get_source(environment, "frontend/index.html")
     assert source.count("<head>") == 1
+    from edge_app.web.server import _MANIFEST
+
+    assert source.count(_MANIFEST) == 1
     assert "window.navigator.language" not in source.split("<head>")[0]
 
 

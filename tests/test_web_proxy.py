@@ -80,14 +80,21 @@ def test_behind_nginx_with_tls_a_picture_is_answered_under_a_path(tmp_path):
         assert "gradio" in fetch(url)
         context = browser.new_context(ignore_https_errors=True, locale="en-US")
         context.set_default_timeout(WAIT)
-        requests, refused = [], []
+        requests, said = [], []
         visitor = context.new_page()
         visitor.on("request", lambda request: requests.append(request.url))
-        visitor.on("response", lambda answer: answer.ok or refused.append(answer.url))
+        visitor.on("response", lambda answer: answer.ok or said.append((answer.status, answer.url)))
+        visitor.on("requestfailed", lambda request: said.append((request.failure, request.url)))
+        visitor.on("console", lambda line: line.type == "error" and said.append(line.text))
+        visitor.on("pageerror", lambda error: said.append(str(error)))
         visitor.goto(url)
-        visitor.get_by_role("button", name="Cup of coffee").click()
-        answer = visitor.locator("#result .answer").filter(visible=True)
-        answer.wait_for()
-        assert refused == []
+        try:
+            visitor.get_by_role("button", name="Cup of coffee").click()
+            visitor.locator("#result .answer").filter(visible=True).wait_for()
+        except playwright_api.Error as error:
+            logged = (tmp_path / "error.log").read_text()
+            raise AssertionError(f"{said} {logged} {visitor.content()[:2000]}") from error
+        told = [line for line in said if line[0] != "net::ERR_ABORTED"]  # a stream that it closed
+        assert told == []
         sent = [u for u in requests if u.startswith("http")]
         assert {u for u in sent if not u.startswith(url)} == set()

@@ -128,6 +128,9 @@ TEXTS: dict[str, str] = {
     "error_one_batch": "A batch of yours is still running. Wait until it is done.",
     "error_slow": "The connection was too slow. Please try again.",
     "error_offline": "The server cannot be reached. Check your connection, then try again.",
+    "arrival_again": "Parts of the page have not arrived. Trying again...",
+    "arrival_never": "Parts of the page have not arrived. Check your connection, then "
+    "reload the page.",
     "error_unknown": "Something went wrong on the server. Please try again.",
     "error_session": "This visit has expired. Reload the page.",
     "login_title": "Log in",

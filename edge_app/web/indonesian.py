@@ -133,6 +133,9 @@ TEXTS: dict[str, str] = {
     "error_one_batch": "Satu kelompok gambar Anda masih diproses. Tunggu sampai selesai.",
     "error_slow": "Koneksi terlalu lambat. Silakan coba lagi.",
     "error_offline": "Server tidak dapat dihubungi. Periksa koneksi Anda, lalu coba lagi.",
+    "arrival_again": "Sebagian halaman belum sampai. Mencoba lagi...",
+    "arrival_never": "Sebagian halaman belum sampai. Periksa koneksi Anda, lalu muat "
+    "ulang halaman.",
     "error_unknown": "Terjadi kesalahan di server. Silakan coba lagi.",
     "error_session": "Kunjungan ini sudah berakhir. Muat ulang halaman.",
     "login_title": "Masuk",

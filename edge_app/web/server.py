@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -34,6 +35,7 @@ from edge_app.web.memory import keep_memory_low
 from edge_app.web.page import CACHE_SECONDS, FOLDER, build_page, head
 from edge_app.web.picture_tab import SAMPLES
 from edge_app.web.snippets import code_snippets
+from edge_app.web.texts import LANGUAGES, text
 from edge_app.web.theme import make_theme
 from edge_app.web.uploads import MOST_ZIP_MEGABYTES
 
@@ -46,6 +48,10 @@ MOST_CONNECTIONS = 800
 HEADER_SECONDS = 15
 """Until the headers of a request have arrived."""
 _MOST_SESSIONS = 1000
+_MANIFEST = '<link rel="manifest" href="/manifest.json" />'
+"""In Gradio's page: at the root even where the page is not, and missing without a PWA."""
+_ICON = '<link rel="icon" href="./favicon.ico" />'
+"""In its place: without it browsers look for the icon at the root."""
 _GOODBYE_SECONDS = 2
 """For answers that are under way when the server stops."""
 
@@ -153,7 +159,7 @@ def make_app(
         module.traceback = SimpleNamespace(print_exc=_log_current)  # type: ignore[attr-defined]
     routes: Any = gradio.routes
     routes.generate_code_snippets = code_snippets
-    routes.templates.env.loader = _first_script(routes.templates.env)
+    routes.templates.env.loader = _first_scripts(routes.templates.env)
     page.is_running = True  # without it Gradio does not check where files lie
     audience.queue = page._queue
     app: ASGIApp = Shares(inner, audience)
@@ -166,15 +172,23 @@ def make_app(
     return guard.OneLine(app), audience
 
 
-def _first_script(environment: jinja2.Environment) -> Any:
-    """Gradio's page with a script before its own; what it is given as ``head`` runs after them."""
+def _first_scripts(environment: jinja2.Environment) -> Any:
+    """Gradio's page with scripts before its own; what it is given as ``head`` runs after them."""
     original: Any = environment.loader
     name = "frontend/index.html"
     source, _, _ = original.get_source(environment, name)
-    script = (FOLDER / "english.js").read_text(encoding="utf-8")
-    if script in source:
+    english, arrival = (
+        (FOLDER / name).read_text(encoding="utf-8") for name in ("english.js", "arrival.js")
+    )
+    if english in source:
         return original  # of a page made earlier in this process
-    changed = source.replace("<head>", f"<head><script>{script}</script>", 1)
+    sentences = {
+        language: [text(language, key) for key in ("arrival_again", "arrival_never")]
+        for language in LANGUAGES
+    }
+    arrival = arrival.replace('"__SENTENCES__"', json.dumps(sentences))
+    changed = source.replace("<head>", f"<head><script>{english}{arrival}</script>", 1)
+    changed = changed.replace(_MANIFEST, _ICON)
     return jinja2.ChoiceLoader([jinja2.DictLoader({name: changed}), original])
 
 

@@ -1,0 +1,33 @@
+// Runs before Gradio does, whose page stays empty for ever where one of its files does not arrive,
+// as on a bad connection or from a busy server: the page is then loaded again.
+(() => {
+  const SENTENCES = "__SENTENCES__";
+  const MOST = 5;
+  const loads = history.state?.loads ?? 1;
+  const language = window.visitorLanguages.map((code) => code.split("-")[0]).find((code) => SENTENCES[code]);
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  let lost = false;
+
+  async function again() {
+    if (lost || document.querySelector("#result")) return;
+    lost = true;
+    const line = document.createElement("p");
+    line.id = "arrival";
+    line.setAttribute("role", "status");
+    line.style.cssText = "position: fixed; inset: 40% 1rem auto; text-align: center; font: 1.1rem system-ui; color: gray";
+    line.textContent = SENTENCES[language ?? "en"][loads < MOST ? 0 : 1];
+    (document.body ?? document.documentElement).append(line);
+    if (loads >= MOST) return;
+    for (let ms = 500 * 2 ** loads; ; ms = Math.min(2 * ms, 30_000)) {
+      await wait(ms);
+      const answer = await fetch(location.href, { method: "HEAD" }).catch(() => undefined);
+      if (answer?.ok) break;
+    }
+    history.replaceState({ ...history.state, loads: loads + 1 }, "");
+    location.reload();
+  }
+  addEventListener("vite:preloadError", again);
+  addEventListener("error", ({ target }) => {
+    if (target.matches?.("script[type=module], link[rel=stylesheet], link[rel=modulepreload]")) again();
+  }, true);
+})();
