@@ -31,7 +31,7 @@ from edge_app import Classifier
 from edge_app.imaging import REDUCED_DECODE, find_pictures, read_pixels
 from edge_app.parallel import count_cores
 from edge_app.scan import Store, read_rows, run_scan
-from edge_app.scan.store import FileState
+from edge_app.scan.rows import FileState
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 LARGE, SMALL = (4000, 3000), (250, 250)

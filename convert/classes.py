@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.errors import ConversionError
-from convert.loading import Source
+from convert.source import Source
 from convert.tail import find_tail
 from edge_app.decision import Decision
 from edge_app.description import positive_score

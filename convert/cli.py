@@ -16,6 +16,7 @@ import click
 from convert.pictures import for_calibration
 from edge_app.cli.ending import Ending, NotWrittenError
 from edge_app.cli.options import foreign_options
+from edge_app.files import remove_leftovers
 from edge_app.imaging import find_pictures
 from edge_app.invocation import VARIABLE
 from edge_app.preprocessing import choose
@@ -205,7 +206,10 @@ def _check_writable(folder: Path) -> None:
 
 
 def _temporary_log() -> Path:
-    opened, name = tempfile.mkstemp(prefix="convert-", suffix=".log")
+    """A file of its own name, which a run that follows removes if this one is killed."""
+    prefix, ending = "convert-", ".log"
+    remove_leftovers(Path(tempfile.gettempdir()), prefix, ending)
+    opened, name = tempfile.mkstemp(prefix=prefix, suffix=f".{os.getpid()}{ending}")
     os.close(opened)
     return Path(name)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convert.errors import ConversionError
+from edge_app.archive import DAMAGED
 from edge_app.labels import labels_beside
+from edge_app.temporary import temporary_folder
 
 _HDF5, _ZIP, _TFLITE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"TFL3"
 LARGEST = 4_000_000_000
@@ -67,7 +67,7 @@ def opened(path: Path, *, labels_needed: bool = True) -> Iterator[Found]:
     with contextlib.ExitStack() as stack:
         where = path
         if path.is_file() and _is_zip(path) and not _has(path, "config.json"):
-            where = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convert-")))
+            where = stack.enter_context(temporary_folder("convert-"))
             _unpack(path, where)
         file, kind = _find(path, where)
         try:
@@ -143,5 +143,5 @@ def _unpack(archive: Path, folder: Path) -> None:
                 if name.is_absolute() or ".." in name.parts or "\\" in entry.filename:
                     raise ConversionError(f"{archive}: holds a file outside it ({name})")
                 members.extract(entry, folder)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise ConversionError(f"{archive}: cannot be unpacked ({error})") from None

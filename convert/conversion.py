@@ -18,11 +18,12 @@ from convert.errors import ConversionError, QuantizationError
 from convert.head import append_head
 from convert.inputs import tell_input
 from convert.layers import layer_errors
-from convert.loading import Source, load_found
+from convert.loading import load_found
 from convert.metadata import add_metadata
 from convert.network import Network, as_raw, quantized, split
 from convert.parity import MOST_DIFFERENCE, MOST_FLIPS, FileParity, Part, check
 from convert.pictures import take_evenly
+from convert.source import Source
 from edge_app import PictureError
 from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file

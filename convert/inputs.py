@@ -10,8 +10,8 @@ import numpy as np
 
 from convert.classes import Classes
 from convert.errors import ConversionError
-from convert.loading import Source
 from convert.slope import scales_pixels
+from convert.source import Source
 from edge_app.preprocessing import NAMED, Preprocessing
 
 PICTURES = 96

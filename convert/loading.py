@@ -5,72 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
-import numpy as np
-import tensorflow as tf
 
 from convert.claims import problem_of_size
 from convert.containers import Found, opened
 from convert.errors import ConversionError, QuantizationError, first_line
-from convert.trust import operations_that_reach_out, own_code
-from edge_app.archive import read_member
+from convert.saved_model import load_saved_model
+from convert.source import Source, classes_of, size_of
+from convert.trust import own_code
+from edge_app.archive import DAMAGED, read_member
+from edge_app.temporary import temporary_folder
 
 __all__ = ["ConversionError", "QuantizationError", "Source", "load", "load_classifier"]
 
 _HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
-_BATCH = 32
 _LARGEST_CONFIG = 100_000_000  # bytes
-
-
-@dataclass(frozen=True)
-class Source:
-    """An image classifier as its author saved it.
-
-    Attributes:
-        path: the path that the user gave.
-        kind: ``Keras 3``, ``Keras 2``, ``SavedModel`` or ``TFLite``.
-        name: the model's own name.
-        size: side of the input in pixels.
-        outputs: how many there are.
-        call: TensorFlow's ``float32[n, size, size, 3]``, prepared as the author does, to outputs.
-        model: the Keras model, for Keras 3 alone.
-        labels: from a ``labels.txt`` beside it; none without one.
-        from_teachable_machine: whether Teachable Machine exported it.
-        findings: what was done to load it, one line each.
-    """
-
-    path: Path
-    kind: str
-    name: str
-    size: int
-    outputs: int
-    call: Callable[[Any], Any]
-    model: keras.Model | None = None
-    labels: tuple[str, ...] = ()
-    from_teachable_machine: bool = False
-    findings: tuple[str, ...] = ()
-
-    def predict(self, values: np.ndarray) -> np.ndarray:
-        """What the model answers.
-
-        Args:
-            values: ``float32[n, size, size, 3]``, prepared as the author does.
-
-        Returns:
-            ``float32[n, outputs]``
-        """
-        if self.model is not None:
-            return self.model.predict(values, verbose=0, batch_size=_BATCH)
-        parts = range(0, len(values), _BATCH)
-        return np.concatenate([np.asarray(self.call(values[i : i + _BATCH])) for i in parts])
 
 
 def load(path: Path) -> Source:
@@ -103,12 +58,12 @@ def load_found(found: Found) -> Source:
     if found.kind == "tflite":
         raise ConversionError(f"{found.given}: expected a model of Keras, found a .tflite file")
     if found.kind == "saved_model":
-        return _load_saved_model(found)
+        return load_saved_model(found)
     config, version = _read_config(found)
     try:
         own = sorted(set(own_code(config)))
         size = problem_of_size(found, config)
-    except (ValueError, TypeError, AttributeError, RecursionError, KeyError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, *DAMAGED) as error:
         raise ConversionError(f"{found.given}: is damaged ({first_line(error)})") from None
     if size:
         raise ConversionError(f"{found.given}: {size}")
@@ -164,7 +119,7 @@ def _read_config(found: Found) -> tuple[dict, str]:
             "holds weights alone, without the model; save it with model.save(), not "
             "model.save_weights()"
         )
-    except (OSError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, AttributeError, *DAMAGED) as error:
         reason = f"is damaged or truncated ({first_line(error)})"
     raise ConversionError(f"{found.given}: {reason}")
 
@@ -194,19 +149,26 @@ def _readable(found: Found, config: dict | None) -> Iterator[Path]:
     if config is None and found.file.suffix in endings:
         yield found.file
         return
-    with tempfile.TemporaryDirectory(prefix="convert-") as folder:
-        copy = Path(folder, found.file.stem + endings[0])
+    with temporary_folder("convert-") as folder:
+        copy = folder / (found.file.stem + endings[0])
         if config is None or found.kind == "hdf5":
             shutil.copyfile(found.file, copy)
         if config is not None and found.kind == "hdf5":
             with h5py.File(copy, "r+") as file:
                 file.attrs["model_config"] = json.dumps(config)
         elif config is not None:
-            with zipfile.ZipFile(found.file) as old, zipfile.ZipFile(copy, "w") as new:
-                for name in old.namelist():
-                    changed = name == "config.json"
-                    new.writestr(name, json.dumps(config) if changed else old.read(name))
+            _copy_with(found, config, copy)
         yield copy
+
+
+def _copy_with(found: Found, config: dict, copy: Path) -> None:
+    try:
+        with zipfile.ZipFile(found.file) as old, zipfile.ZipFile(copy, "w") as new:
+            for name in old.namelist():
+                changed = name == "config.json"
+                new.writestr(name, json.dumps(config) if changed else old.read(name))
+    except DAMAGED as error:
+        raise ConversionError(f"{found.given}: is damaged ({first_line(error)})") from None
 
 
 def _from_keras(found: Found, kind: str, model: Any, half: bool) -> Source:
@@ -225,8 +187,8 @@ def _from_keras(found: Found, kind: str, model: Any, half: bool) -> Source:
             f"{found.given}: expected one input and one output, "
             f"found {len(inputs)} and {len(outputs)}"
         )
-    size = _size_of(found, inputs[0].shape)
-    classes = _classes_of(found, outputs[0].shape)
+    size = size_of(found, inputs[0].shape)
+    classes = classes_of(found, outputs[0].shape)
     return Source(
         path=found.given,
         kind=kind,
@@ -239,72 +201,3 @@ def _from_keras(found: Found, kind: str, model: Any, half: bool) -> Source:
         from_teachable_machine=found.from_teachable_machine,
         findings=tuple(findings),
     )
-
-
-def _load_saved_model(found: Found) -> Source:
-    try:
-        reaching = operations_that_reach_out(found.file)
-        if reaching:
-            raise ConversionError(
-                f"{found.given}: uses files or Python ({', '.join(reaching)}), which is refused; "
-                "save the model alone, without the code around it"
-            )
-        saved = tf.saved_model.load(str(found.file))
-        signatures = dict(saved.signatures)
-    except ConversionError:
-        raise
-    except Exception as error:  # TensorFlow raises whatever its readers raise.
-        raise ConversionError(
-            f"{found.given}: is no SavedModel that can be loaded ({first_line(error)})"
-        ) from None
-    function = signatures.get("serving_default") or next(iter(signatures.values()), None)
-    if function is None:
-        raise ConversionError(
-            f"{found.given}: has no signature to call; save it with model.export() or model.save()"
-        )
-    named, made = function.structured_input_signature[1], function.structured_outputs
-    if len(named) != 1 or len(made) != 1:
-        raise ConversionError(
-            f"{found.given}: expected one input and one output, found {len(named)} and {len(made)}"
-        )
-    ((key, spec),), (output,) = named.items(), made
-    size = _size_of(found, spec.shape)
-    classes = _classes_of(found, made[output].shape)
-
-    def call(values: Any) -> Any:
-        _ = saved  # which owns the variables
-        return function(**{key: tf.cast(values, spec.dtype)})[output]
-
-    return Source(
-        path=found.given,
-        kind="SavedModel",
-        name=found.given.stem,
-        size=size,
-        outputs=classes,
-        call=call,
-        labels=found.labels,
-        from_teachable_machine=found.from_teachable_machine,
-    )
-
-
-def _size_of(found: Found, shape: Any) -> int:
-    given = [None if n is None else int(n) for n in shape]
-    if len(given) != 4 or given[1] is None or given[1] != given[2] or given[3] != 3:
-        any_size = len(given) == 4 and given[3] == 3 and given[1] is None
-        advice = "; build it on keras.Input((224, 224, 3)), of its own size"
-        if not any_size:
-            advice = "; only square RGB pictures are supported: train it on such an input"
-        raise ConversionError(
-            f"{found.given}: expected an input [size, size, 3], found {given[1:]}{advice}"
-        )
-    return given[1]
-
-
-def _classes_of(found: Found, shape: Any) -> int:
-    given = [None if n is None else int(n) for n in shape]
-    if len(given) != 2 or not given[1]:
-        raise ConversionError(
-            f"{found.given}: expected an output [classes], found {given[1:]}; only "
-            "image classifiers are converted"
-        )
-    return given[1]

@@ -16,10 +16,10 @@ from convert.errors import ConversionError, QuantizationError, first_line
 from convert.graph import read, run
 from convert.head import Head
 from convert.layers import correct_biases
-from convert.loading import Source
 from convert.quantize import as_function, convert_function, to_input, to_tflite
 from convert.ranges import set_ranges
 from convert.rounding import round_alike
+from convert.source import Source
 from convert.tail import find_tail, without_tail
 from edge_app.preprocessing import Preprocessing
 

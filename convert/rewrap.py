@@ -20,11 +20,11 @@ from convert.conversion import Conversion, Options, accuracy_warning, read_pictu
 from convert.errors import ConversionError
 from convert.head import Head, append_head
 from convert.inputs import PIXELS, tell_input
-from convert.loading import Source
 from convert.metadata import add_metadata
 from convert.network import as_convolution
 from convert.parity import Part, check
 from convert.pictures import take_evenly
+from convert.source import Source
 from edge_app.decision import Decision
 from edge_app.description import Description
 from edge_app.files import whole_file

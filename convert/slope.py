@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from convert.loading import Source
 from convert.quantize import as_function
+from convert.source import Source
 
 _DIVIDES = 0.05
 """A model that multiplies pixels by less than this was trained on 0..255."""

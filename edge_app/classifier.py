@@ -9,13 +9,12 @@ import math
 import os
 import struct
 import threading
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edge_app.archive import DAMAGED
 from edge_app.decision import Decision, checksum_without, read_decision
 from edge_app.description import read_description
 from edge_app.imaging import Picture, Source, read_frame, read_picture
@@ -33,10 +32,11 @@ _FOLDERS = (Path(__file__).parent, Path(__file__).parent.parent)  # of a wheel, 
 DEFAULT_MODEL = next((f / _MODEL for f in _FOLDERS if (f / _MODEL).exists()), _FOLDERS[1] / _MODEL)
 """The shipped model: beside this module in a wheel, beside the package in a checkout."""
 
-_DAMAGE = (
-    *(ValueError, LookupError, TypeError, RuntimeError, AttributeError, EOFError, MemoryError),
-    *(OverflowError, zipfile.BadZipFile, zlib.error, struct.error),
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError),
+    struct.error,
 )
+_DAMAGE += DAMAGED
 """What readers of a damaged model file raise."""
 
 

@@ -14,7 +14,7 @@ from edge_app.cli import main
 from edge_app.export import copies
 from edge_app.files import safe_name
 from edge_app.scan import Store, StoreError, read_rows
-from edge_app.scan.store import SCHEMA_VERSION
+from edge_app.scan.schema import SCHEMA_VERSION
 
 GOOD = {
     "path": "/nowhere/a.jpg",

@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT, run_module
 
 from edge_app.scan import Store, StoreError, run_scan
-from edge_app.scan.store import FileState, StoreBusyError
+from edge_app.scan.errors import StoreBusyError
+from edge_app.scan.rows import FileState
 
 
 def rows(db):

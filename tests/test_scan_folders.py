@@ -11,7 +11,8 @@ from conftest import run_module
 from edge_app.folders import SYSTEM_FOLDERS, skip_reason
 from edge_app.imaging import find_pictures
 from edge_app.scan import Selection, Store, StoreError, read_rows, run_scan
-from edge_app.scan.store import FileState, PruneError
+from edge_app.scan.errors import PruneError
+from edge_app.scan.rows import FileState
 from edge_app.scan.walk import LINK, count_names, walk, walk_again
 
 unix = pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")

@@ -20,7 +20,7 @@ from edge_app.decision import replace_decision
 from edge_app.export import read_results
 from edge_app.looks import Looks
 from edge_app.scan import Row, StoreError
-from edge_app.scan.store import FileState
+from edge_app.scan.rows import FileState
 
 pytest.importorskip("ray", reason="needs requirements-ray.txt")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs requirements-ray.txt")
@@ -28,7 +28,7 @@ parquet = pytest.importorskip("pyarrow.parquet", reason="needs requirements-ray.
 from edge_app.scan import ray_worker  # noqa: E402
 from edge_app.scan.batches import Listed, cut_batches, list_pictures  # noqa: E402
 from edge_app.scan.parquet import read_parquet, write_part  # noqa: E402
-from edge_app.scan.walk import Selection  # noqa: E402
+from edge_app.scan.selection import Selection  # noqa: E402
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
 
@@ -319,6 +319,7 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message, tm
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+    assert not (tmp_path / "x").exists()
 
 
 def test_ray_is_imported_nowhere_else():

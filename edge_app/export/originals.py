@@ -11,7 +11,7 @@ from typing import IO
 from edge_app.files import is_remote, printable
 from edge_app.formats import HEAD_BYTES, sniff
 from edge_app.invocation import install_hint
-from edge_app.scan.store import StoreError
+from edge_app.scan.errors import StoreError
 
 _BLOCK = 1 << 20
 

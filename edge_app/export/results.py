@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edge_app.files import is_remote
+from edge_app.scan.errors import no_results
 from edge_app.scan.rows import Row, stored_name
-from edge_app.scan.store import no_results, read_rows
+from edge_app.scan.store import read_rows
 
 
 def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:

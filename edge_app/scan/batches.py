@@ -10,10 +10,11 @@ from pyarrow import fs
 
 from edge_app.files import is_remote
 from edge_app.formats import EXTENSIONS
+from edge_app.scan.errors import StoreError
 from edge_app.scan.parquet import open_filesystem
 from edge_app.scan.rows import FileState
-from edge_app.scan.store import StoreError
-from edge_app.scan.walk import Selection, resolve_roots, walk
+from edge_app.scan.selection import Selection
+from edge_app.scan.walk import resolve_roots, walk
 
 _BATCH_BYTES = 1 << 30
 _BATCH_PICTURES = 2000

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from edge_app.files import is_remote
+from edge_app.scan.errors import StoreError, no_results
 from edge_app.scan.foreign import ForeignError, check_values, to_region
 from edge_app.scan.rows import Row, path_of, stored_name
-from edge_app.scan.store import StoreError, no_results
 
 SCHEMA = pa.schema(
     [

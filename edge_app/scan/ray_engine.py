@@ -18,7 +18,6 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +37,9 @@ from edge_app.scan.parquet import make_folder, read_parquet, write_part
 from edge_app.scan.progress import Progress
 from edge_app.scan.ray_worker import MODEL, Worker
 from edge_app.scan.rows import FileState, Row
+from edge_app.scan.selection import Selection
 from edge_app.scan.summary import Tally
-from edge_app.scan.walk import Selection
+from edge_app.temporary import temporary_folder
 
 # Read when ray is imported. Nothing is sent anywhere; its core is silent but for what ends it.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -115,8 +115,10 @@ def run_ray_scan(
     summary = RaySummary(out=out, labels=(info.decision.label, info.other_label))
     progress = progress or Progress()
     out = out if is_remote(out) else os.path.abspath(out)
-    make_folder(out)
+    if address is None:
+        make_folder(out)  # before Ray is started, which takes seconds
     with _cluster(address, workers, info):
+        make_folder(out)  # not where no cluster answers
         summary.workers = workers or int(_ray.cluster_resources().get("CPU", 1))
         start = time.monotonic()
         try:
@@ -144,18 +146,18 @@ def _cluster(address: str | None, workers: int | None, info: ModelInfo) -> Itera
             "include_dashboard": False,
             "object_store_memory": 128 << 20,
         }
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder("smoking-ray-") as temporary:
         # What a node needs beside the installed packages; Ray takes it there.
         app = Path(__file__).parent.parent
         hidden = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(app, Path(temporary, app.name), ignore=hidden)
-        shutil.copy(info.path, Path(temporary, MODEL))
+        shutil.copytree(app, temporary / app.name, ignore=hidden)
+        shutil.copy(info.path, temporary / MODEL)
         with native_messages_to(os.devnull):  # its core says at which level it logs
             _ray.init(
                 **options,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"working_dir": temporary},
+                runtime_env={"working_dir": str(temporary)},
             )
     try:
         yield

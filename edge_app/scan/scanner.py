@@ -17,11 +17,13 @@ from pathlib import Path
 from edge_app.classifier import ModelInfo
 from edge_app.files import printable
 from edge_app.imaging import PictureError
+from edge_app.scan.errors import PruneError, StoreBusyError
 from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState, Row
-from edge_app.scan.store import PruneError, Store, StoreBusyError
+from edge_app.scan.selection import Selection
+from edge_app.scan.store import Store
 from edge_app.scan.summary import Summary
-from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk
+from edge_app.scan.walk import Entry, count_names, resolve_roots, walk
 from edge_app.scan.workers import Done, Job, Workers
 
 _log = logging.getLogger(__name__)

@@ -7,11 +7,9 @@ paths as the file system knows them.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,61 +17,10 @@ from typing import Any
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.files import is_gone, printable
 from edge_app.invocation import invocation
-from edge_app.scan.foreign import ForeignError, check_table, check_values, distrust, to_region
+from edge_app.scan.errors import PruneError, StoreError, store_errors
+from edge_app.scan.foreign import check_table, check_values, distrust, to_region
 from edge_app.scan.rows import FileState, Row, path_of, stored_name
-
-SCHEMA_VERSION = 2
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS pictures (
-    path        TEXT PRIMARY KEY,  -- absolute; bytes that are not UTF-8 as \\xNN
-    size        INTEGER NOT NULL,  -- bytes
-    modified_ns INTEGER NOT NULL,  -- nanoseconds since 1970, as the file system says
-    label       TEXT,              -- NULL where the picture is unreadable
-    smoking     REAL,              -- score of the positive label, 0 to 1
-    threshold   REAL NOT NULL,     -- score from which on the label is the positive one
-    model       TEXT NOT NULL,     -- SHA-256 of the model file
-    error       TEXT,              -- why it is unreadable
-    scanned_at  TEXT NOT NULL,     -- ISO 8601, UTC
-    uncertain   INTEGER,           -- 1 where the model is often wrong at this score, else 0
-    looks       INTEGER,           -- how many looks the score is the mean of
-    region      TEXT,              -- of the closest look: JSON [left, top, right, bottom], pixels
-    network     TEXT,              -- checksum of the model without its decision
-    looks_rule  TEXT,              -- JSON: why it was looked at again; NULL where it was not
-    incomplete  INTEGER            -- 1 where the file ends too early and a part is missing, else 0
-) WITHOUT ROWID
-"""
-_FROM_VERSION_1 = (
-    "ALTER TABLE pictures ADD COLUMN uncertain INTEGER",
-    "ALTER TABLE pictures ADD COLUMN looks INTEGER",
-    "ALTER TABLE pictures ADD COLUMN region TEXT",
-    "ALTER TABLE pictures ADD COLUMN network TEXT",
-    "ALTER TABLE pictures ADD COLUMN looks_rule TEXT",
-    "ALTER TABLE pictures ADD COLUMN incomplete INTEGER",
-    "UPDATE pictures SET looks = 1 WHERE error IS NULL",
-)
-_COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
-_WAIT_SECONDS = 2.0
-"""How long to wait for another program's write. Our own take milliseconds."""
-
-
-class StoreError(Exception):
-    """The database cannot be used; the message names it and the reason."""
-
-
-def no_results(folder: str | os.PathLike[str]) -> StoreError:
-    """The error for a folder without results of Ray."""
-    return StoreError(
-        f"{folder}: holds no results; make them with: {invocation()} scan --engine ray"
-    )
-
-
-class StoreBusyError(StoreError):
-    """It cannot be written now, perhaps later: the disk is full, or another program writes."""
-
-
-class PruneError(StoreError):
-    """So many files are gone that a disk may not be mounted."""
+from edge_app.scan.schema import COLUMNS, WAIT_SECONDS, check_kind, columns_of, prepare
 
 
 def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator[Row]:
@@ -87,9 +34,9 @@ def read_rows(db: str | os.PathLike[str], *, by_score: bool = False) -> Iterator
         StoreError: the file does not exist, or is something else.
     """
     order = "smoking DESC, path" if by_score else "path"
-    with _store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
+    with store_errors(db), contextlib.closing(_open_to_read(Path(db))) as connection:
         # A file of an earlier version is read as it is.
-        columns = _columns_of(_check_kind(connection, Path(db)))
+        columns = columns_of(check_kind(connection, Path(db)))
         for values in connection.execute(
             f"SELECT {', '.join(columns)} FROM pictures ORDER BY {order}"
         ):
@@ -111,12 +58,12 @@ class Store:
             raise StoreError(f"{path}: is no ordinary file; give --db the name of one")
         self.path = path
         self._unwritten: dict[str, tuple[object, ...]] = {}
-        with _store_errors(path):
-            self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            _prepare(self._connection, path)
-            check_table(self._connection, _COLUMNS)
+        with store_errors(path):
+            self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+            prepare(self._connection, path)
+            check_table(self._connection, COLUMNS)
             # Its own connection, since one thread asks while another one writes.
-            self._reader = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
+            self._reader = sqlite3.connect(path, timeout=WAIT_SECONDS, check_same_thread=False)
 
     def __enter__(self) -> Store:
         return self
@@ -139,11 +86,11 @@ class Store:
 
     def find(self, path: str | os.PathLike[str]) -> Row | None:
         """The committed row of a picture, if there is one."""
-        with _store_errors(self.path):
+        with store_errors(self.path):
             values = self._reader.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM pictures WHERE path = ?", (stored_name(path),)
+                f"SELECT {', '.join(COLUMNS)} FROM pictures WHERE path = ?", (stored_name(path),)
             ).fetchone()
-            return values and _to_row(dict(zip(_COLUMNS, values, strict=True)))
+            return values and _to_row(dict(zip(COLUMNS, values, strict=True)))
 
     def put(
         self,
@@ -165,10 +112,10 @@ class Store:
         """
         if not self._unwritten:
             return
-        with _store_errors(self.path):
+        with store_errors(self.path):
             self._change(
-                f"INSERT OR REPLACE INTO pictures ({', '.join(_COLUMNS)}) "
-                f"VALUES ({', '.join('?' * len(_COLUMNS))})",
+                f"INSERT OR REPLACE INTO pictures ({', '.join(COLUMNS)}) "
+                f"VALUES ({', '.join('?' * len(COLUMNS))})",
                 self._unwritten.values(),
             )
         self._unwritten.clear()
@@ -188,7 +135,7 @@ class Store:
             PruneError: nothing below that folder was removed, since it needs ``force``.
         """
         removed = 0
-        with _store_errors(self.path):
+        with store_errors(self.path):
             for root in roots:
                 if not force:
                     self._check_mounted(root)
@@ -228,12 +175,8 @@ class Store:
             raise
 
 
-def _columns_of(version: int) -> tuple[str, ...]:
-    return _COLUMNS[:9] if version == 1 else _COLUMNS
-
-
 def _to_values(row: Row) -> tuple[object, ...]:
-    values = {column: getattr(row, column) for column in _COLUMNS}
+    values = {column: getattr(row, column) for column in COLUMNS}
     values["path"] = stored_name(row.path)
     values["region"] = row.region and json.dumps(row.region)
     return tuple(values.values())
@@ -263,7 +206,7 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
         raise StoreError(f"{db}: there is no such file; make it with: {invocation()} scan")
     address = f"{db.resolve().as_uri()}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
+    connection = sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS)
     try:
         _check_to_read(connection, db)
     except sqlite3.OperationalError:
@@ -276,66 +219,7 @@ def _open_to_read(db: Path) -> sqlite3.Connection:
 
 def _check_to_read(connection: sqlite3.Connection, db: Path) -> None:
     distrust(connection)
-    version = _check_kind(connection, db)
+    version = check_kind(connection, db)
     if not version:
         raise StoreError(f"{db}: holds no results of a scan")
-    check_table(connection, _columns_of(version))
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Creates the table, or migrates one of an earlier version: completely or not at all.
-
-    Another scan may do the same at the same time; one of an earlier version stops with an error.
-    """
-    if _check_kind(connection, path) != SCHEMA_VERSION:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            version = _check_kind(connection, path)
-            statements = _FROM_VERSION_1 if version == 1 else [_SCHEMA]
-            for statement in () if version == SCHEMA_VERSION else statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:  # SQLite itself does not wait here
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema version, 0 for an empty file; raises `StoreError` for what is not ours."""
-    # Tables first: who makes them sets the version in the same transaction.
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if "pictures" in tables and version > SCHEMA_VERSION:
-        raise StoreError(f"{path}: was written by a newer version of this program; update it")
-    if (version or tables) and (version not in (1, SCHEMA_VERSION) or "pictures" not in tables):
-        raise StoreError(f"{path}: is a database of another kind; give --db another name")
-    return version
-
-
-@contextlib.contextmanager
-def _store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except ForeignError as error:
-        raise StoreError(f"{printable(path)}: {error}") from None
-    except (sqlite3.Error, OverflowError) as error:
-        reason = printable(str(error).replace("\n", " "))
-        if "locked" in reason:
-            raise StoreBusyError(f"{path}: another program holds it locked") from None
-        if "full" in reason:
-            raise StoreBusyError(f"{path}: the disk is full") from None
-        if not Path(path).absolute().parent.is_dir():
-            raise StoreError(f"{path}: there is no folder {Path(path).parent}") from None
-        if "readonly" in reason or "unable to open" in reason:
-            raise StoreError(f"{path}: it or its folder may not be written") from None
-        raise StoreError(f"{path}: cannot be used as a database ({reason})") from None
+    check_table(connection, columns_of(version))

@@ -16,8 +16,9 @@ from edge_app.invocation import install_hint
 from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
+from edge_app.scan.selection import Selection
 from edge_app.scan.summary import Summary
-from edge_app.scan.walk import Entry, Selection, count_names, resolve_roots, walk, walk_again
+from edge_app.scan.walk import Entry, count_names, resolve_roots, walk, walk_again
 from edge_app.scan.workers import Done
 
 _log = logging.getLogger(__name__)
