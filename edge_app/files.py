@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _DEVICES = frozenset(
 )
 """Names of Windows that no file can have, whatever their ending."""
 
+_STARTED = time.time()
+
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
 
@@ -29,7 +32,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Missing folders above it are made. The name keeps the ending of ``path``. A symbolic link stays
     and the file that it leads to is replaced; a file that is replaced keeps its mode. A device, a
-    pipe or a stream, as ``/dev/null`` or ``/dev/stdout``, is written directly.
+    pipe or a stream, as ``/dev/null`` or ``/dev/stdout``, is written directly. It is synced to the
+    disk before it gets its name, so that a power failure leaves no empty file.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
@@ -46,6 +50,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{stem}.{os.getpid()}.partial{ending}")
     try:
         yield partial
+        _sync(partial)
         with contextlib.suppress(FileNotFoundError):
             shutil.copymode(path, partial)
         _replace(partial, path)
@@ -58,13 +63,13 @@ def remove_leftovers(folder: Path, start: str, end: str) -> None:
 
     Args:
         folder: where they are.
-        start: what their names begin with, before the number of the process.
-        end: what their names end with.
+        start: what their names begin with.
+        end: what their names end with, behind the number of the process.
     """
     for left in folder.glob(f"{glob.escape(start)}*{glob.escape(end)}"):
-        process = left.name[len(start) : len(left.name) - len(end)]
-        if process.isdecimal() and not _is_running(int(process)):
-            with contextlib.suppress(OSError):  # its owner is another user, or holds it open
+        process = left.name[len(start) : len(left.name) - len(end)].rpartition(".")[2]
+        with contextlib.suppress(OSError):  # its owner is another user, or holds it open
+            if process.isdecimal() and not _is_written_by(int(process), left):
                 left.unlink()
 
 
@@ -80,6 +85,22 @@ def _replace(partial: Path, path: Path) -> None:
         if error.errno != errno.EBUSY:
             raise
         shutil.copyfile(partial, path)  # a single file mounted into a container
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        try:
+            os.fsync(file)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+                raise
+
+
+def _is_written_by(process: int, path: Path) -> bool:
+    """Whether a process still writes a file. In a container every run may have the same number."""
+    if process == os.getpid():
+        return path.stat().st_mtime >= _STARTED
+    return _is_running(process)
 
 
 def _is_running(process: int) -> bool:

@@ -7,12 +7,12 @@ that threads, processes and clusters need only its path, and results know it by 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,6 +23,7 @@ from edge_app.description import MEMBER
 from edge_app.files import whole_file
 from edge_app.inspection import ForeignModelError, describe
 from edge_app.preprocessing import Preprocessing
+from edge_app.temporary import TemporaryFolder
 from edge_app.trial import TrialError, read_model
 
 
@@ -74,7 +75,7 @@ def _is_ours(content: bytes) -> bool:
 
 
 def _keep(content: bytes, stem: str) -> Path:
-    """Writes a described copy where it stays: in the user's cache, else in a temporary folder."""
+    """Writes a described copy into the user's cache, else into a temporary folder."""
     name = f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.tflite"
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = Path(base, "smoking-detector", name)
@@ -83,6 +84,8 @@ def _keep(content: bytes, stem: str) -> Path:
             with whole_file(path) as partial:
                 partial.write_bytes(content)
     except OSError:  # a home that cannot be written to, as a service may have
-        path = Path(tempfile.mkdtemp(prefix="smoking-detector-"), name)
+        folder = TemporaryFolder("smoking-detector-")
+        atexit.register(folder.remove)
+        path = folder.path / name
         path.write_bytes(content)
     return path

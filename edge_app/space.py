@@ -97,7 +97,7 @@ def write_space(
         OSError: it cannot be written, as on a full disk; nothing is left of it.
         edge_app.classifier.ModelError: the model cannot be used.
     """
-    if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - {_UNFINISHED}):
+    if folder.exists() and not _is_free(folder):
         raise SpaceError(f"{folder} holds something already; name a folder that is new or empty")
     info = Classifier(model).info
     versions = _versions()
@@ -108,13 +108,22 @@ def write_space(
         unfinished.mkdir(parents=True)
         _fill(unfinished, info, versions, space, hub_model)
         for path in list(unfinished.iterdir()):
-            path.rename(folder / path.name)
+            target = folder / path.name
+            if target.is_dir():  # of a run that was killed just here
+                shutil.rmtree(target)
+            path.replace(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         if not was_there:
             with contextlib.suppress(OSError):  # it is full, as it should be
                 folder.rmdir()
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether it is empty, or holds nothing but what a run that was killed has left."""
+    names = os.listdir(folder) if folder.is_dir() else ["a file"]
+    return not names or _UNFINISHED in names
 
 
 def _fill(

@@ -15,13 +15,13 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from edge_app.runtime import make_interpreter
+from edge_app.temporary import temporary_folder
 
 _LARGEST = 2_147_483_647
 """Bytes: a FlatBuffers file cannot be larger."""
@@ -172,8 +172,8 @@ def _address_space() -> int:
 
 
 def _try_in_new_python(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "model.tflite")
+    with temporary_folder("smoking-trial-") as folder:
+        file = folder / "model.tflite"
         file.write_bytes(content)
         path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, sys.path)])
         try:

@@ -127,13 +127,23 @@ def make_dataset(folder: Path, count: int = 8, size: int = 64) -> Path:
 def put_score(store, path: Path, info, score: float | None, reason: str = "is damaged") -> None:
     """Puts what a scan would of a picture with that P(Smoking); None is unreadable."""
     from edge_app import Prediction
-    from edge_app.scan.store import FileState
+    from edge_app.scan.rows import FileState
 
     result = OSError(reason)
     if score is not None:
         label = info.decision.label if score >= info.decision.threshold else info.other_label
         result = Prediction(label, max(score, 1 - score), score)
     store.put(path, FileState.of(path), info, result)
+
+
+def write_bare_model(path: Path) -> Path:
+    """Writes the shipped network as somebody else would export it: it says nothing of itself."""
+    from edge_app.metadata import METADATA_BUFFER
+
+    content = SHIPPED_INT8.read_bytes()
+    network = content[: content.index(b"PK\3\4")]
+    path.write_bytes(network.replace(METADATA_BUFFER.encode(), b"_" * len(METADATA_BUFFER)))
+    return path
 
 
 def run_module(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:

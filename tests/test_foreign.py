@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import SHIPPED_INT8
+from conftest import SHIPPED_INT8, write_bare_model
 
 from edge_app import inspection
 from edge_app.cli import main
@@ -15,7 +15,6 @@ from edge_app.foreign import self_describing
 from edge_app.inspection import ForeignModelError
 from edge_app.live.errors import SourceError
 from edge_app.live.sources import open_frames
-from edge_app.metadata import METADATA_BUFFER
 from edge_app.preprocessing import NAMED, Preprocessing, choose
 
 
@@ -115,12 +114,7 @@ def test_a_folder_is_to_be_scanned(tmp_path):
 
 @pytest.fixture
 def bare(tmp_path):
-    """The shipped network as somebody else would export it: it says nothing of itself."""
-    content = SHIPPED_INT8.read_bytes()
-    path = tmp_path / "bare.tflite"
-    network = content[: content.index(b"PK\3\4")]
-    path.write_bytes(network.replace(METADATA_BUFFER.encode(), b"_" * len(METADATA_BUFFER)))
-    return path
+    return write_bare_model(tmp_path / "bare.tflite")
 
 
 def test_all_that_is_missing_is_asked_for_at_once(bare, monkeypatch):

@@ -1,5 +1,6 @@
 """The page's login, and how it starts and stops."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -64,22 +65,43 @@ def test_a_taken_port_is_named():
     assert f"Cannot listen on 127.0.0.1:{port}" in result.stderr
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
 @pytest.mark.slow
-def test_nothing_of_a_visitor_stays_on_the_disk_when_the_server_is_stopped(tmp_path, end):
+def test_nothing_of_a_visitor_stays_on_the_disk(tmp_path, end, code):
+    """Once the server is stopped; where it is killed, once it is started again."""
+    with started(tmp_path) as (process, url):
+        upload(url, COFFEE.read_bytes())
+        assert list(tmp_path.rglob("a.jpg"))
+        process.send_signal(end)
+        said, _ = process.communicate(timeout=120)
+    assert "Traceback" not in said
+    assert process.returncode == code
+    if end == signal.SIGKILL:
+        assert list(tmp_path.rglob("a.jpg"))
+        with started(tmp_path) as (process, _):
+            assert not list(tmp_path.rglob("a.jpg"))
+            process.terminate()
+            process.communicate(timeout=120)
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextlib.contextmanager
+def started(temporary):
+    """The page with a folder for temporary files, once it answers: its process and its URL."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "edge_app", "web", "--port", str(port)],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert "Serving on" in process.stdout.readline()
-    upload(f"http://127.0.0.1:{port}/", COFFEE.read_bytes())
-    assert list(tmp_path.rglob("a.jpg"))
-    process.send_signal(end)
-    said, _ = process.communicate(timeout=120)
-    assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []
+    try:
+        assert "Serving on" in process.stdout.readline()
+        yield process, f"http://127.0.0.1:{port}/"
+    finally:
+        process.kill()

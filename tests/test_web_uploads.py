@@ -163,7 +163,7 @@ def test_old_uploads_are_deleted_with_their_folders(tmp_path):
 
 
 def test_what_a_killed_process_has_left_is_removed_at_the_next_start(tmp_path):
-    from edge_app.web.folder import _lock, remove_dead_folders
+    from edge_app.temporary import _lock, remove_dead_folders
 
     for name in ("dead", "alive", "young"):
         (tmp_path / f"smoking-web-{name}").mkdir()
@@ -171,7 +171,7 @@ def test_what_a_killed_process_has_left_is_removed_at_the_next_start(tmp_path):
         (tmp_path / f"smoking-web-{name}" / ".lock").touch()
         (tmp_path / f"smoking-web-{name}" / "a.jpg").touch()
     held = _lock(tmp_path / "smoking-web-alive" / ".lock")
-    remove_dead_folders(tmp_path)
+    remove_dead_folders(tmp_path, "smoking-web-")
     left = sorted(path.name for path in tmp_path.iterdir())
     held.close()
     assert left == ["smoking-web-alive", "smoking-web-young"]

@@ -21,6 +21,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from edge_app.decision import Decision, read_decision
+from edge_app.files import whole_file
 from edge_app.imaging import read_thumbnail
 from edge_app.looks import combine_all
 from train.data import SPLITS, TESTING, DatasetError, Example, describe
@@ -167,9 +168,14 @@ def main(
     out = out or model.with_name(f"{model.stem}_{model.suffix[1:]}_evaluation")
     out.mkdir(parents=True, exist_ok=True)
     write_plots(_smoking(examples), all_looks, np.array(families), report, out)
-    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     document = out.with_name(f"{out.name.upper()}.md")
-    document.write_text(to_markdown(report, out.name), encoding="utf-8")
+    written = {
+        out / "evaluation.json": json.dumps(report, indent=1) + "\n",
+        document: to_markdown(report, out.name),
+    }
+    for path, text in written.items():
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     for file in figures:
         figures_block(report, file)
     if worst:

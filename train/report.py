@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn import metrics
 
+from edge_app.files import whole_file
 from train.metrics import LABELS, area, expected_calibration_error, percent, table
 
 _BLUE, _RED = "#2a9d8f", "#d1495b"
@@ -147,7 +148,8 @@ def figures_block(report: dict[str, Any], file: Path) -> None:
     rows.append(["all: calibration error", f"{error:.3f}"])
     block = f"{_START}\n{table(['figure', 'value'], [r for r in rows if r[1] != '-'])}\n{_END}"
     pattern = re.compile(f"{re.escape(_START)}.*?{re.escape(_END)}", re.DOTALL)
-    file.write_text(pattern.sub(lambda _: block, text), encoding="utf-8")
+    with whole_file(file) as partial:
+        partial.write_text(pattern.sub(lambda _: block, text), encoding="utf-8")
 
 
 def write_plots(
@@ -165,7 +167,8 @@ def write_plots(
         figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
         yield axes
         axes.set(**labels)
-        figure.savefig(folder / name, dpi=100)
+        with whole_file(folder / name) as partial:
+            figure.savefig(partial, dpi=100)
         plt.close(figure)
         report["plots"].append(name)
 

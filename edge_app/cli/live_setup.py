@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Sequence
@@ -122,10 +121,11 @@ def _slugs(cameras: Sequence[Camera]) -> list[str]:
 def _make_clips(places: Places) -> Clips | None:
     """The clips; an archive is also useful without them, where PyAV cannot be installed."""
     from edge_app.live.clips import Clips
+    from edge_app.live.h264 import is_available
 
     if (folder := places.of_clips()) is None:
         return None
-    if not places.clips and importlib.util.find_spec("av") is None:
+    if not places.clips and not is_available():
         click.echo(f"Without PyAV there are no clips: {install_hint('live')}", err=True)
         return None
     return Clips(folder)

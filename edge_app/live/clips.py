@@ -26,8 +26,9 @@ from edge_app.files import whole_file
 from edge_app.invocation import install_hint
 from edge_app.live.event_detector import Event
 from edge_app.live.frames import Frame, Gate
+from edge_app.live.h264 import add_stream, even, is_available
 from edge_app.live.opencv import import_opencv
-from edge_app.live.pictures import encode_jpeg, prune
+from edge_app.live.pictures import encode_jpeg, make_place, prune
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ KEEP_DAYS = 30.0
 
 _OURS = re.compile(r"smoking-\d{8}T\d{6}Z-[0-9a-f]+\.mp4")
 _FPS, _LONGEST = 8.0, 640
+_RATE = Fraction(_FPS)
 _MOST_WAITING = 64  # frames that the writer has not taken yet; 5 MB
 _PATIENCE_SECONDS = 2.0
 _JOIN_SECONDS = 10.0
@@ -89,10 +91,8 @@ class Clips:
             OSError: the folder cannot be made.
             ValueError: PyAV is not installed.
         """
-        try:
-            import av  # noqa: F401
-        except ImportError:
-            raise ValueError(f"--clips needs PyAV: {install_hint('live')}") from None
+        if not is_available():
+            raise ValueError(f"--clips needs PyAV: {install_hint('live')}")
         self.folder = folder
         self.on_done: Callable[[str, str], None] = _ignore
         """``on_done`` is called with the id of the event and the name once a clip can be played."""
@@ -102,7 +102,7 @@ class Clips:
         self._writer: _Writer | None = None
         self._last: _Writer | None = None  # it may still be at work
         self._end: float | None = None  # when the clip that is being written is complete
-        folder.mkdir(parents=True, exist_ok=True)
+        make_place(folder, ".mp4")
 
     def add(self, frame: Frame) -> None:
         """Takes a classified frame."""
@@ -198,7 +198,9 @@ class _Writer:
                 pixels = _decode(item[1])
                 when = round(item[0] * 1000)
                 if stream is None:
-                    stream, first, last = _add_stream(container, pixels), when, -1
+                    stream = add_stream(container, pixels.shape[1::-1], _RATE, "veryfast", 28)
+                    stream.codec_context.time_base = _MILLISECONDS
+                    first, last = when, -1
                 if pixels.shape[1::-1] != (stream.width, stream.height):
                     pixels = import_opencv().resize(pixels, (stream.width, stream.height))
                 frame = av.VideoFrame.from_ndarray(pixels, format="bgr24")
@@ -211,25 +213,9 @@ class _Writer:
             raise OSError("no frame came")
 
 
-def _add_stream(container: Any, pixels: np.ndarray) -> Any:
-    # Without a look ahead: tens of frames fewer in memory.
-    options = {"preset": "veryfast", "crf": "28", "tune": "zerolatency"}
-    stream = container.add_stream("libx264", rate=round(_FPS), options=options)
-    height, width = pixels.shape[:2]
-    stream.width, stream.height = width, height
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = _MILLISECONDS
-    stream.codec_context.thread_count = 1
-    return stream
-
-
 def _decode(jpeg: bytes) -> np.ndarray:
-    """The pixels, without the last row and column where they are odd: H.264 halves its colours."""
     cv2 = import_opencv()
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    height, width = pixels.shape[:2]
-    even: np.ndarray = pixels[: max(2, height - height % 2), : max(2, width - width % 2)]
-    return even
+    return even(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
 
 
 def _ignore(_event: str, _name: str) -> None:

@@ -107,9 +107,9 @@ def run_live(
     summary = Summary(label=classifier.info.decision.label)
     opener = _Opener(frames, realtime, patient or several)
     with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(_stopped_by_signals())  # also while the outputs are closed
         for output in outputs:
             stack.callback(output.close)
-        stopping = stack.enter_context(_stopped_by_signals())
         stopping.end = None if duration is None else time.monotonic() + duration
         start = time.monotonic()
         try:

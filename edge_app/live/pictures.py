@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_app.files import is_gone, numbered, whole_file
+from edge_app.files import is_gone, numbered, remove_leftovers, whole_file
 from edge_app.live.event_detector import Event
 from edge_app.live.opencv import import_opencv
 
@@ -38,7 +38,7 @@ class Snapshots:
         self._keep, self._days = keep, days
         self._best: tuple[float, np.ndarray] | None = None
         self._prune_at = -float("inf")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_place(folder, ".jpg")
 
     def watch(self, pixels: np.ndarray, score: float) -> None:
         """Takes a frame that may belong to an event; the one with the highest score is held."""
@@ -75,6 +75,16 @@ class Snapshots:
     def prune(self) -> None:
         """Deletes what is too much or too old."""
         prune(self.folder, _OURS, self._keep, self._days)
+
+
+def make_place(folder: Path, ending: str) -> None:
+    """Makes the folder of pictures or clips, and removes what a killed run left half written.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder, ".smoking-", f".partial{ending}")
 
 
 def prune(folder: Path, ours: re.Pattern[str], keep: int, days: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_app.files import printable
+from edge_app.live import h264
 from edge_app.live.opencv import import_opencv
 from edge_app.live.pictures import free_name
 
@@ -22,7 +24,8 @@ class Recorder:
     """Writes frames to a video file at their own speed; stops at a size, or when it cannot write.
 
     OpenCV reports no failed write, so free space is watched instead, and the file is closed while
-    there is still room for its index.
+    there is still room for its index. After a kill or a power failure an MP4 written by PyAV, or an
+    AVI, can still be played; an MP4 written by OpenCV cannot.
     """
 
     def __init__(
@@ -72,9 +75,14 @@ class Recorder:
         if due - self._written > self._fps * _GAP_SECONDS:  # a gap is not worth minutes of a still
             self._start += (due - self._written - 1) / self._fps
             due = self._written + 1
-        for _ in range(due - self._written):
-            self._writer.write(pixels)
-            self._written += 1
+        try:
+            for _ in range(due - self._written):
+                self._writer.write(pixels)
+                self._written += 1
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
         if self._written >= self._check_at:
             self._check_at = self._written + _CHECK_FRAMES
             self._check()
@@ -120,8 +128,11 @@ class Recorder:
         self._size = (pixels.shape[1], pixels.shape[0])
         self._start, self._written = when, 0
         self.path = free_name(self.path)
-        codec = "mp4v" if self.path.suffix.lower() == ".mp4" else "MJPG"
-        fourcc = cv2.VideoWriter_fourcc(*codec)
+        is_mp4 = self.path.suffix.lower() == ".mp4"
+        if is_mp4 and h264.is_available():
+            self._writer, self.is_over = h264.Video(self.path, self._fps, self._size), False
+            return
+        fourcc = cv2.VideoWriter_fourcc(*("mp4v" if is_mp4 else "MJPG"))
         writer = cv2.VideoWriter(str(self.path), fourcc, self._fps, self._size)
         if not writer.isOpened():
             writer.release()
