@@ -55,11 +55,18 @@ def make_interpreter(model: bytes, threads: int) -> tuple[Any, str]:
         with native_messages_to(os.devnull):  # "Created TensorFlow Lite XNNPACK delegate"
             interpreter = interpreter_class(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
-        return interpreter, f"{package} {importlib.metadata.version(package)}"
+        return interpreter, f"{package} {_version(package)}"
     raise RuntimeMissingError(
         "no TFLite runtime can be loaded; install one with: pip install ai-edge-litert "
         f"({'; '.join(reasons)})"
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(version unknown)"  # bundled into one file without its metadata, for example
 
 
 @contextlib.contextmanager

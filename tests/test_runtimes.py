@@ -1,5 +1,6 @@
 """The edge app in environments of its own: without TensorFlow, and on the older runtime."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import PIL
 import pytest
 from conftest import ROOT, SHIPPED_INT8
 
+from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 
 EDGE = ["numpy", "pillow", "click", "tqdm", "flatbuffers"]
@@ -96,3 +98,13 @@ def test_nothing_in_the_edge_app_imports_what_it_must_not():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_a_runtime_without_metadata_still_runs(monkeypatch):
+    """As in a bundle, or where its folder may not be read."""
+
+    def missing(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert Classifier().info.runtime.endswith("(version unknown)")

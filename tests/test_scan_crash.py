@@ -1,5 +1,6 @@
 """A picture that crashes the decoder costs itself and nothing else."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from conftest import ROOT
 from crashes import crashing_environment, write_crasher
 
-from edge_app.scan import read_rows
+from edge_app.scan import StoreError, read_rows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="isolates decoders on Linux only")
 
@@ -50,7 +51,10 @@ def tree(samples, tmp_path):
 
 
 def errors(tmp_path):
-    return {row.path.name: row.error for row in read_rows(tmp_path / "out.db")}
+    """By name; nothing before the scan has made its table."""
+    with contextlib.suppress(StoreError):
+        return {row.path.name: row.error for row in read_rows(tmp_path / "out.db")}
+    return {}
 
 
 def wait_until(condition, process):
