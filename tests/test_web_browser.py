@@ -10,6 +10,8 @@ from PIL import Image
 from webpage import WAIT, served, space_under_test
 from webvisit import ABOUT, HISTORY, answer, as_upload, expect, open_tab, upload, wait_until_ready
 
+from edge_app.web.texts import TEXTS
+
 
 def test_an_uploaded_picture_is_answered_with_class_bar_meaning_and_time(
     visit, samples, classifier, words
@@ -155,8 +157,11 @@ def test_picture_with_map_and_result_card_can_be_saved(visit, samples):
     assert sizes["card"][1] > sizes["map"][1]
 
 
-@pytest.mark.parametrize("form", ["TIFF", "HEIF"])
-def test_a_format_that_the_browser_cannot_show_gets_the_servers_preview(visit, samples, form):
+@pytest.mark.parametrize(
+    ("form", "told"), [("TIFF", "image/tiff"), ("HEIF", "application/octet-stream")]
+)
+def test_a_format_that_the_browser_cannot_show_gets_the_servers_preview(visit, samples, form, told):
+    """Most browsers on a desk know no type for HEIC, which Gradio alone would refuse."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -164,9 +169,38 @@ def test_a_format_that_the_browser_cannot_show_gets_the_servers_preview(visit, s
     with Image.open(samples / "coffee.jpg") as image:
         image.save(buffer, form)
     page = visit()
-    upload(page, {**as_upload(f"a.{form.lower()}", buffer.getvalue()), "mimeType": "image/tiff"})
+    upload(page, {**as_upload(f"a.{form.lower()}", buffer.getvalue()), "mimeType": told})
     expect(answer(page)).to_be_visible()
     page.wait_for_function("document.querySelector('#picture-input img[alt]')?.naturalWidth > 100")
+
+
+def test_a_file_that_is_too_large_is_not_sent_and_the_next_one_is_answered(
+    visit, samples, tmp_path
+):
+    page, sent = visit(locale="id-ID"), []
+    page.on("request", lambda request: sent.append(request.url))
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(26_000_000)
+    upload(page, tmp_path / "large.jpg")
+    expect(page.locator("#result")).to_have_text(TEXTS["id"]["error_large"].format(mb=25))
+    assert [url for url in sent if "/upload" in url] == []
+    upload(page, samples / "coffee.jpg")
+    expect(answer(page)).to_be_visible()
+
+
+def test_without_a_connection_it_says_so_in_place_and_goes_on_afterwards(visit, samples):
+    page = visit(locale="id-ID")
+    upload(page, samples / "coffee.jpg")
+    expect(answer(page)).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_label("Hapus gambar").click()
+    expect(page.locator("#result")).to_have_text(TEXTS["id"]["g_lost"])
+    expect(page.locator(".toast-body").filter(visible=True)).to_have_count(0)  # said once
+    page.context.set_offline(False)
+    expect(page.locator("#result")).to_have_text(TEXTS["id"]["empty"])  # it has loaded itself again
+    wait_until_ready(page)
+    upload(page, samples / "coffee.jpg")
+    expect(answer(page)).to_be_visible()
 
 
 def test_on_a_phone_the_answer_comes_into_view(visit, samples):

@@ -121,9 +121,13 @@ def test_nothing_is_wider_than_a_small_screen(visit, samples, width, locale):
     choose_for_batch(page, as_upload(name, b"no picture"))
     page.locator("#batch-run").click()
     expect(page.locator("#batch-table")).to_contain_text(name)
+    cell = page.locator("#batch-table td").first
+    expect(cell).to_have_css("display", "grid" if width < 560 else "table-cell")
     for number in (PICTURE, LIVE, BATCH, HISTORY, ABOUT):
         open_tab(page, number)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = page.locator(".gallery figure, .scroll")
+        assert boxes.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth)") == []
 
 
 @pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "id-ID")])

@@ -110,7 +110,7 @@ def test_a_batch_of_pictures_and_a_zip_gives_table_gallery_csv_and_history(
     expect(page.locator("#history-gallery li")).to_have_count(2)
 
 
-def test_a_zip_without_pictures_and_an_empty_batch_say_so_in_place(visit):
+def test_what_cannot_be_a_batch_is_said_in_place(visit, tmp_path):
     page = visit(locale="id-ID")
     open_tab(page, BATCH)
     page.locator("#batch-run").click()
@@ -119,6 +119,12 @@ def test_a_zip_without_pictures_and_an_empty_batch_say_so_in_place(visit):
     choose_for_batch(page, as_upload("a.zip", zipped([("a.txt", b"x")])))
     page.locator("#batch-run").click()
     expect(message).to_have_text("Tidak ada gambar di dalam berkas ZIP ini.")
+    with (tmp_path / "large.zip").open("wb") as file:
+        file.truncate(101_000_000)
+    page.locator("#batch-input").get_by_label("Hapus").last.click()
+    page.locator("#batch-input input[type=file]").set_input_files(tmp_path / "large.zip")
+    expect(message).to_contain_text("Lebih besar daripada yang diterima server")
+    expect(message).to_contain_text("large.zip")
 
 
 def test_who_has_to_wait_sees_the_place_in_the_queue(visit):

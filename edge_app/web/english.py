@@ -169,6 +169,8 @@ TEXTS: dict[str, str] = {
     "g_close": "Close",
     "g_skip": "Skip to main content",
     "g_reset": "Reset to default value",
+    "g_too_large": "Larger than the server takes: {names}",
+    "g_lost": "The connection to the server was lost. The page reloads as soon as it is back.",
     "g_wait_files": "Wait until the upload is done, then try again.",
     "title_other": "What does the model see in this picture?",
     "means_other": "The score for {label} decides: from {threshold} on, this is the answer.",

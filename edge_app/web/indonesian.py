@@ -174,6 +174,8 @@ TEXTS: dict[str, str] = {
     "g_close": "Tutup",
     "g_skip": "Lompat ke isi utama",
     "g_reset": "Kembalikan ke nilai awal",
+    "g_too_large": "Lebih besar daripada yang diterima server: {names}",
+    "g_lost": "Koneksi ke server terputus. Halaman dimuat ulang begitu tersambung lagi.",
     "g_wait_files": "Tunggu sampai unggahan selesai, lalu coba lagi.",
     "title_other": "Apa yang dilihat model di gambar ini?",
     "means_other": "Skor untuk {label} menentukan: mulai {threshold}, inilah jawabannya.",

@@ -2,7 +2,7 @@
 // looked up among the sentences of both languages and replaced by the one of the chosen language.
 // Gradio's own words are looked up as well. What visitors name is marked translate="no".
 (() => {
-  const { texts, gradio, languages } = JSON.parse("__TEXTS__");
+  const { texts, gradio, languages, megabytes } = JSON.parse("__TEXTS__");
   const url = new URL(location.href);
   const touch = matchMedia("(pointer: coarse)").matches;
   const known = (code) => code && languages[code] && code;
@@ -13,8 +13,9 @@
   const exact = new Map();
   const patterns = [];
   const hole = /\{(\w+)\}/g;
-  for (const sentences of Object.values(texts)) {
-    for (const [key, sentence] of Object.entries(sentences)) {
+  for (const sentences of [gradio, ...Object.values(texts)]) {
+    for (const [name, words] of Object.entries(sentences)) {
+      const [key, sentence] = sentences === gradio ? [words, name] : [name, words];
       if (!sentence.includes("{")) {
         if (!exact.has(sentence)) exact.set(sentence, key);
         continue;
@@ -25,7 +26,6 @@
         expression: new RegExp(`^${literal.join("(.+?)")}$`, "s") });
     }
   }
-  for (const [words, key] of Object.entries(gradio)) exact.set(words, key);
   patterns.sort((a, b) => b.weight - a.weight);
 
   const number = (value) =>
@@ -86,7 +86,8 @@
     mark();
     if (document.body) update(document.body);
   }
-  window.page = { say: (key) => texts[language][key], choose, mark };
+  const say = (key, values) => texts[language][key].replace(hole, (_, name) => values[name]);
+  window.page = { say, choose, mark, megabytes };
   document.documentElement.lang = language;
   document.addEventListener("DOMContentLoaded", () => choose(language));
   document.addEventListener("click", (event) => {

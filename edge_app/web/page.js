@@ -4,6 +4,7 @@
   if (!window.isSecureContext) document.documentElement.dataset.insecure = "";
   const within = (selector) => document.querySelector(selector);
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const touch = matchMedia("(pointer: coarse)").matches;
 
   // A file goes to the upload box as if the visitor had chosen it there.
   function upload(file, tries = 100) {
@@ -20,6 +21,24 @@
     files.items.add(file);
     input.files = files.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  // Gradio refuses a file that the browser knows no picture type for, as HEIC on most desktops, and
+  // says so in its own words. The server looks at the content.
+  const isLarge = ({ size }) => size > window.page.megabytes * 1e6;  // it would be sent for nothing
+  const isPicture = ({ type }) => type.startsWith("image/");
+  const asPicture = (file) => (isPicture(file) ? file : new File([file], file.name, { type: "image/unknown" }));
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("#picture-input input[type=file]")) take(event, event.target.files[0]);
+  }, true);
+  document.addEventListener("drop", (event) => {
+    if (event.target.closest?.("#picture-input")) take(event, event.dataTransfer?.files[0]);
+  }, true);
+  function take(event, file) {
+    if (!file || (isPicture(file) && !isLarge(file))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (isLarge(file)) fail("#result", window.page.say("error_large", { mb: window.page.megabytes }));
+    else upload(asPicture(file));
   }
   document.addEventListener("paste", (event) => {
     const picture = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
@@ -56,12 +75,16 @@
     const section = document.createElement("section");
     section.className = "result failed";
     section.append(Object.assign(document.createElement("p"), { textContent: words }));
-    within(`${place} .prose, ${place} .html-container > *, ${place}`).replaceChildren(section);
+    within(`${place} .prose`).replaceChildren(section);
   }
   function failed(toast) {
     const words = toast.querySelector(".toast-text, .toast-message-text")?.textContent.trim();
-    if (!words) return;
-    if (within("#result section.empty, #result section.waiting") && within("#result").offsetParent) fail("#result", words);
+    const place = ["#result", "#batch-message"].find((place) => within(place)?.offsetParent);
+    if (!words || !place || toast.dataset.words === words) return;
+    toast.dataset.words = words;
+    const free = !within(`${place} section:not(.empty, .waiting, .failed)`);
+    toast.classList.toggle("placed", free);
+    if (free) fail(place, words);
   }
 
   // The camera of the Live tab stops when nobody can see it.
@@ -125,6 +148,11 @@
       if (top + Math.min(height, 160) > innerHeight)
         answer.scrollIntoView({ block: height < innerHeight ? "nearest" : "start", behavior: quiet ? "auto" : "smooth" });
     }
+    const input = within("#picture-input input[type=file]");
+    if (touch) document.querySelectorAll("[data-testid=upload-text] .or").forEach(({ nextSibling }) => {
+      if (nextSibling?.data) nextSibling.data = "";  // "or choose a file", after "drop a file"
+    });
+    if (input && !touch) input.accept = "image/*,.heic,.heif,.avif";  // a phone offers its camera for image/* alone
     document.querySelectorAll(".toast-body.error").forEach(failed);
     showPreview();
     window.page.mark();

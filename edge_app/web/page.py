@@ -20,7 +20,7 @@ from edge_app.web.picture_tab import picture_tab
 from edge_app.web.pool import Pool
 from edge_app.web.snippets import EXAMPLE
 from edge_app.web.texts import GRADIO, LANGUAGES, TEXTS, text
-from edge_app.web.uploads import only_uploads
+from edge_app.web.uploads import MOST_MEGABYTES, only_uploads
 from edge_app.web.visitor import classify_or_tell, language_in, note
 
 CACHE_SECONDS = 300
@@ -73,7 +73,12 @@ def build_page(
 
 def head() -> str:
     """The scripts of the page, with the sentences that they translate."""
-    known = {"texts": TEXTS, "gradio": GRADIO, "languages": LANGUAGES}
+    known = {
+        "texts": TEXTS,
+        "gradio": GRADIO,
+        "languages": LANGUAGES,
+        "megabytes": MOST_MEGABYTES,
+    }
     quoted = json.dumps(json.dumps(known, ensure_ascii=False), ensure_ascii=False)
     scripts = [(FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     scripts[0] = scripts[0].replace('"__TEXTS__"', quoted.replace("</", "<\\/"))

@@ -37,8 +37,11 @@ GRADIO = {
     "This application is currently busy. Please try again.": "error_busy",
     "Connection errored out.": "error_offline",
     "Failed to fetch": "error_offline",
+    "Connection errored out. {reason}": "error_offline",
+    "Connection to the server was lost. Attempting reconnection...": "g_lost",
     "NetworkError when attempting to fetch resource.": "error_offline",
     "Load failed": "error_offline",
+    "File(s) exceed the maximum allowed size of {size}: {names}": "g_too_large",
     "Waiting for file(s) to finish uploading, please retry.": "g_wait_files",
 }
 """What Gradio says, and which of our sentences stands in its place."""
