@@ -121,7 +121,7 @@ def test_what_cannot_be_a_batch_is_said_in_place(visit, tmp_path):
     expect(message).to_have_text("Tidak ada gambar di dalam berkas ZIP ini.")
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(101_000_000)
-    page.locator("#batch-input").get_by_label("Hapus").last.click()
+    page.locator("#batch-input").get_by_label("Bersihkan").click()
     page.locator("#batch-input input[type=file]").set_input_files(tmp_path / "large.zip")
     expect(message).to_contain_text("Lebih besar daripada yang diterima server")
     expect(message).to_contain_text("large.zip")
