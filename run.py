@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 TENSORFLOW_COMMANDS = {
     "train": "train",
     "evaluate": "train.evaluate",
-    "decide": "train.decide",
+    "decide": "train.decision",
     "convert": "convert",
 }
 # A file's tests share servers and models, so they run in one of the two processes.

@@ -29,7 +29,7 @@ EXECUTED = {"classify", "scan", "info", "export"}
 CHECKOUT_COMMANDS = {
     "train": "train.__main__",
     "evaluate": "train.evaluate",
-    "decide": "train.decide",
+    "decide": "train.decision",
     "convert": "convert.cli",
     "bench live": "benchmarks.live",
     "bench scan": "benchmarks.scan",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from train.metrics import (
     recall_at,
     share,
 )
-from train.report import figures_block
 from train.scoring import load_model, score
 
 
@@ -105,9 +105,11 @@ def test_the_look_of_a_picture_is_named(tmp_path):
 
 
 def test_sizes_are_in_pixels_of_the_models_input():
-    of = {"set/1": np.array([[0.0, 0.0, 0.05, 0.06]]), "set/2": np.array([[0.1, 0.1, 0.9, 0.2]])}
-    sizes = [_size(example(Path("a"), True, n), of) for n in (1, 2, 3)]
+    picture = example(Path("a"), True, 1)
+    boxes = (((0.0, 0.0, 0.05, 0.06),), ((0.1, 0.1, 0.2, 0.2), (0.1, 0.1, 0.9, 0.2)), ())
+    sizes = [_size(replace(picture, boxes=of)) for of in boxes]
     assert sizes == ["below 16 pixels", "64 and more", None]
+    assert _size(replace(picture, smoking=False, boxes=boxes[0])) is None
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -139,11 +141,9 @@ def evaluate(*arguments: object):
 
 
 def test_anybodys_folder_is_measured_and_shown(pictures, tmp_path):
-    card = tmp_path / "card.md"
-    card.write_text("before\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n")
     result = evaluate(
         *(SHIPPED_INT8, pictures, "--positive", "smoker", "--out", tmp_path / "evaluation"),
-        *("--worst", tmp_path / "worst.jpg", "--figures", card, "--quick"),
+        *("--worst", tmp_path / "worst.jpg", "--quick"),
     )
     assert result.exit_code == 0, result.output
     assert "recall at 2 %" in result.output and "phoning 4" in result.output
@@ -151,13 +151,17 @@ def test_anybodys_folder_is_measured_and_shown(pictures, tmp_path):
     assert report["datasets"]["mine"]["pictures"] == 16
     assert set(report["kinds_without_smoking"]) == {"mine: drinking", "mine: phoning"}
     text = (tmp_path / "EVALUATION.md").read_text()
-    assert "## By data set" in text and "(confusion_matrix.png)" not in text
-    for name in report["plots"]:
-        assert f"(evaluation/{name})" in text and (tmp_path / "evaluation" / name).stat().st_size
+    assert "## By data set" in text and "(evaluation/plots.png)" in text
+    assert Image.open(tmp_path / "evaluation" / "plots.png").width > 900
     assert Image.open(tmp_path / "worst.jpg").width > 500
-    block = card.read_text()
-    assert block.startswith("before\n") and block.endswith("after\n") and "old" not in block
-    assert "mine: AUC" in block
+
+
+def test_pictures_of_one_label_are_measured(pictures, tmp_path):
+    for option in ("--positive", "--negative"):
+        folder, out = pictures / "smoker", tmp_path / option
+        result = evaluate(SHIPPED_INT8, folder, option, "smoker", "--quick", "--out", out)
+        assert result.exit_code == 0, result.output
+        assert (out / "plots.png").stat().st_size
 
 
 def test_changed_pictures_and_looks_alone_are_measured(pictures, tmp_path):
@@ -195,19 +199,13 @@ def test_a_split_without_pictures_is_said(pictures):
     assert result.exit_code == 1 and "no Testing pictures" in result.output
 
 
-def test_a_document_without_the_comments_is_refused(tmp_path):
-    (tmp_path / "a.md").write_text("text")
-    with pytest.raises(ValueError, match="expected the comments"):
-        figures_block({}, tmp_path / "a.md")
-
-
 @pytest.mark.slow
 def test_both_formats_give_the_same_scores_and_looks(pictures):
     examples = find_examples(pictures, positive=["smoker"])
     integer, original = (
-        score(load_model(file), examples, (0.7,)) for file in (SHIPPED_INT8, SHIPPED_KERAS)
+        score(load_model(file), examples, (0.7,))[1] for file in (SHIPPED_INT8, SHIPPED_KERAS)
     )
-    p, q = (1 / (1 + np.exp(-s.logits)) for s in (integer, original))
+    p, q = (1 / (1 + np.exp(-logits)) for logits in (integer, original))
     assert p.shape == (16, 2)
     assert np.nanmean(np.abs(p[:, 0] - q[:, 0])) < 0.02
     both = ~np.isnan(p[:, 1]) & ~np.isnan(q[:, 1])

@@ -19,9 +19,7 @@ from train.data import (
     draw_weights,
     find_examples,
     load_picture,
-    load_pictures,
-    read_boxes,
-    read_names,
+    read_pictures,
     read_table,
     write_table,
 )
@@ -116,10 +114,11 @@ def test_the_split_depends_on_the_seed_alone():
 
 def test_a_split_that_is_there_is_kept():
     examples = many(48)
-    known = [replace(e, split="Testing") for e in examples[:8]]
-    split = assign_splits(examples, 6, 7, known)
+    split = assign_splits(
+        [*(replace(e, split="Testing") for e in examples[:8]), *examples[8:]], 6, 7
+    )
     assert [e.split for e in split[:8]] == ["Testing"] * 8
-    assert "Testing" not in {e.split for e in split[8:]}
+    assert {e.split for e in split[8:]} == {TRAINING, VALIDATION}
 
 
 def test_too_few_groups_are_refused():
@@ -132,6 +131,16 @@ def test_groups_come_from_a_table_beside_the_pictures(tmp_path):
     (folder / "groups.csv").write_text("path,group\nsmoking/a.png,one\nsmoking/b.png,one\n")
     groups = [e.group for e in find_examples(folder)]
     assert groups == ["set/other/c.png", "one", "one"]
+    (folder / "groups.csv").rename(tmp_path / "groups.csv")
+    (tmp_path / "groups.csv").write_text("path,group\nset/smoking/a.png,two\n")
+    assert [e.group for e in find_examples(folder)][1:] == ["two", "set/smoking/b.png"]
+
+
+def test_pictures_with_a_wrong_label_are_left_out(tmp_path):
+    folder = put(tmp_path / "set", "smoking/a.png", "smoking/b.png", "other/c.png", "other/d.png")
+    (folder / "wrong_labels.csv").write_text("path,why\nsmoking/a.png,he holds a pen\n")
+    (tmp_path / "wrong_labels.csv").write_text("path\nset/other/c.png\n")
+    assert labels(folder) == {"smoking/b.png": True, "other/d.png": False}
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
@@ -142,6 +151,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     (tmp_path / "set" / "000.png").unlink()
     with pytest.raises(DatasetError, match=r"1 of the 48 pictures .* set/000\.png"):
         read_table(tmp_path / "t.csv", tmp_path)
+    assert read_table(tmp_path / "t.csv", tmp_path / "elsewhere") == []
 
 
 @pytest.mark.parametrize("rows", ["", "picture,set\n", "x"])
@@ -172,25 +182,29 @@ def test_a_row_that_makes_no_sense_is_named(rows, message, tmp_path):
 def test_pictures_are_never_enlarged_and_their_shorter_side_is_limited(tmp_path):
     Image.new("RGB", (900, 600)).save(tmp_path / "large.png")
     Image.new("RGB", (90, 60)).save(tmp_path / "small.png")
-    assert load_picture(tmp_path / "large.png", 288).shape == (288, 432, 3)
-    assert load_picture(tmp_path / "small.png", 288).shape == (60, 90, 3)
+    assert load_picture(tmp_path / "large.png").shape == (288, 432, 3)
+    assert load_picture(tmp_path / "small.png").shape == (60, 90, 3)
 
 
 def test_a_damaged_picture_is_named_and_left_out(tmp_path, capsys):
     folder = put(tmp_path / "set", "smoking/a.png", "other/b.png")
     (folder / "smoking" / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
-    examples, pictures = load_pictures(find_examples(folder))
-    assert len(examples) == len(pictures) == 2
+    read = list(read_pictures(find_examples(folder), load_picture))
+    assert [example.path.name for example, _ in read] == ["b.png", "a.png"]
+    assert all(picture.shape == (8, 8, 3) for _, picture in read)
     assert "bad.jpg" in capsys.readouterr().out
 
 
 def test_boxes_are_shares_of_the_picture(tmp_path):
-    (tmp_path / "b.csv").write_text("path,x0,y0,x1,y1\na,0.1,0.2,0.3,0.4\na,0,0,1,1\n")
-    assert read_boxes([tmp_path / "b.csv"])["a"].tolist() == [[0.1, 0.2, 0.3, 0.4], [0, 0, 1, 1]]
+    folder = put(tmp_path / "set", "smoking/a.png", "other/b.png")
+    table = folder / "boxes.csv"
+    table.write_text("path,x0,y0,x1,y1\nsmoking/a.png,0.1,0.2,0.3,0.4\nsmoking/a.png,0,0,1,1\n")
+    boxes = {e.path.name: e.boxes for e in find_examples(folder)}
+    assert boxes == {"a.png": ((0.1, 0.2, 0.3, 0.4), (0, 0, 1, 1)), "b.png": ()}
     for line in ("a,0.5,0,0.5,1", "a,0,0,2,1", "a,x,0,1,1", "a,0,0,1"):
-        (tmp_path / "b.csv").write_text(f"path,x0,y0,x1,y1\n{line}\n")
+        table.write_text(f"path,x0,y0,x1,y1\n{line}\n")
         with pytest.raises(DatasetError, match="line 2"):
-            read_boxes([tmp_path / "b.csv"])
+            find_examples(folder)
 
 
 def test_shares_are_of_sets_and_kinds():
@@ -211,14 +225,30 @@ def test_a_folder_of_the_users_own_is_not_taken_for_the_projects_data(tmp_path):
         find_data(read_recipe(), (folder,))
 
 
+def test_a_recipe_of_ones_own_may_name_a_table(tmp_path):
+    put(tmp_path / "data" / "set", *(f"{i:03}.png" for i in range(48)))
+    (tmp_path / "mine.toml").write_text(SHIPPED.read_text().replace("splits.csv", "mine.csv"))
+    write_table(tmp_path / "mine.csv", assign_splits(many(48), 6, 7))
+    data = find_data(read_recipe(tmp_path / "mine.toml"), (tmp_path / "data",))
+    assert data.known and len(data.of("all")) == 48
+    assert len(data.of(TRAINING)) + len(data.of(VALIDATION)) == 48
+    with pytest.raises(DatasetError, match="both labels among the 0 Testing pictures"):
+        data.of("Testing")
+
+
 def test_the_committed_tables_agree_with_each_other(tmp_path):
     put(tmp_path, TABLE.read_text().splitlines()[1].split(",")[0])
     with pytest.raises(DatasetError, match="8719 of the 8720 pictures"):
         find_data(read_recipe(), (tmp_path,))
-    names = {line.split(",")[0] for line in TABLE.read_text().splitlines()[1:]}
-    wrong = read_names(TABLE.with_name("wrong_labels.csv"))
+    names = column("splits.csv")
+    wrong = column("wrong_labels.csv")
     assert wrong and not wrong & names
-    assert read_boxes([TABLE.with_name("boxes.csv")]).keys() <= names | wrong
+    assert column("boxes.csv") <= names | wrong
+
+
+def column(name: str) -> set[str]:
+    """The pictures named in a committed table."""
+    return {line.split(",")[0] for line in TABLE.with_name(name).read_text().splitlines()[1:]}
 
 
 def test_the_committed_split_is_what_the_function_makes(real_data):
@@ -227,12 +257,17 @@ def test_the_committed_split_is_what_the_function_makes(real_data):
     committed = read_table(TABLE, real_data)
     sets = sorted(p for p in real_data.iterdir() if p.is_dir())
     found = [e for folder in sets for e in find_examples(folder, positive=["smoking_wild"])]
-    wrong = read_names(TABLE.with_name("wrong_labels.csv"))
-    old = [e for e in committed if e.dataset in ("smoker", "stanford40", "smoking_wild")]
+    wrong = column("wrong_labels.csv")
+    older = ("smoker", "stanford40", "smoking_wild")
+    old = {e.name: e for e in committed if e.dataset in older}
+    known = {"kind", "group", "split"}
+    examples = [
+        replace(e, **{name: getattr(old[e.name], name) for name in known}) if e.name in old else e
+        for e in found
+        if e.name not in wrong
+    ]
     recipe = read_recipe()
-    made = assign_splits(
-        [e for e in found if e.name not in wrong], recipe.data.folds, recipe.data.seed, old
-    )
+    made = assign_splits(examples, recipe.data.folds, recipe.data.seed)
     assert {e.name: (e.group, e.split) for e in made} == {
         e.name: (e.group, e.split) for e in committed
     }

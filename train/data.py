@@ -11,11 +11,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -23,22 +23,27 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from edge_app.files import whole_file
-from edge_app.imaging import PictureError, find_pictures, read_pixels, read_thumbnail
+from edge_app.imaging import PictureError, find_pictures, read_thumbnail
+from edge_app.parallel import map_ahead
 
 TRAINING, VALIDATION, TESTING = SPLITS = ("Training", "Validation", "Testing")
 COLUMNS = ("picture", "set", "kind", "smoking", "group", "split")
 SHORTER_SIDE = 288
 """Pictures are kept for training with their shorter side at most this, in pixels."""
 
-_SPLIT_FOLDERS = {
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as shares of a picture's width and height."""
+
+_SPLITS = {
     **{"training": TRAINING, "train": TRAINING, "testing": TESTING, "test": TESTING},
     **{"validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION},
 }
-_SMOKING = {"smoking"}
-_NOT_SMOKING = {"notsmoking", "nonsmoking", "nosmoking"}
+_LABELS = {"smoking": True, "notsmoking": False, "nonsmoking": False, "nosmoking": False}
 _AMBIGUOUS = re.compile("smok|cigar|tobacco|vap|hookah|shisha|pipe")
+_SIDES = ("x0", "y0", "x1", "y1")
+_TEXT = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # names may be any bytes
 _KIND = re.compile(r"([a-z]+)_\d+")
-_MEMORY = 1600
+Read = TypeVar("Read")
 
 
 class DatasetError(ValueError):
@@ -56,48 +61,42 @@ class Example:
     smoking: bool
     group: str  # of one video, scene or person; a group is never split
     split: str = ""  # one of `SPLITS`; empty before `assign_splits`
+    boxes: tuple[Box, ...] = ()  # around what is smoked
 
 
 def read_table(file: Path, data: Path) -> list[Example]:
     """Reads a CSV file with the columns `COLUMNS`; its pictures are relative to the data folder.
 
+    Boxes come from ``boxes.csv`` beside the file and in the data folder, as in `find_examples`.
+    Nothing is given where the folder holds none of the pictures.
+
     Raises:
-        DatasetError: the file or the pictures are missing, or a value makes no sense.
+        DatasetError: the file or some pictures are missing, or a value makes no sense.
     """
-    examples: list[Example] = []
-    names: set[str] = set()
-    for number, row in enumerate(_rows(file, COLUMNS), start=2):
+    examples: dict[str, Example] = {}
+    boxes = _boxes([(file.parent, ""), (data, "")])
+    for where, row in _rows(file, *COLUMNS):
         name, dataset, kind, smoking, group, split = (row[column] for column in COLUMNS)
         if smoking not in ("0", "1") or split not in SPLITS:
-            raise DatasetError(
-                f"{file}, line {number}: expected smoking 0 or 1 and split {', '.join(SPLITS)}"
-            )
-        if name in names:
-            raise DatasetError(f"{file}, line {number}: {name} is in the table twice")
-        names.add(name)
-        examples.append(Example(data / name, name, dataset, kind, smoking == "1", group, split))
-    missing = [e.name for e in examples if not e.path.is_file()]
-    if missing:
+            raise DatasetError(f"{where}: expected smoking 0 or 1 and split {', '.join(SPLITS)}")
+        if name in examples:
+            raise DatasetError(f"{where}: {name} is in the table twice")
+        known = name, dataset, kind, smoking == "1", group, split, tuple(boxes[name])
+        examples[name] = Example(data / name, *known)
+    missing = [name for name, e in examples.items() if not e.path.is_file()]
+    if 0 < len(missing) < len(examples):
         raise DatasetError(
             f"{data}: {len(missing)} of the {len(examples)} pictures of {file} are missing, "
             f"the first is {missing[0]}"
         )
-    return examples
-
-
-def holds(file: Path, data: Path) -> bool:
-    """Whether a folder holds any set of a table, detected from the first picture of each."""
-    first = {row["set"]: row["picture"] for row in reversed(_rows(file, COLUMNS))}
-    return any((data / name).is_file() for name in first.values())
+    return [] if missing else list(examples.values())
 
 
 def write_table(file: Path, examples: Iterable[Example]) -> None:
     """Writes what `read_table` reads."""
-    with whole_file(file) as partial, open_csv(partial, "w") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for e in examples:
-            writer.writerow((e.name, e.dataset, e.kind, int(e.smoking), e.group, e.split))
+    rows = ((e.name, e.dataset, e.kind, int(e.smoking), e.group, e.split) for e in examples)
+    with whole_file(file) as partial, partial.open("w", **_TEXT) as lines:
+        csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 def find_examples(
@@ -109,8 +108,9 @@ def find_examples(
     that merely has to do with smoking (``smoker``, ``cigarette``, ``smoking_ban_sign``) has to be
     stated. The outermost folder that says something decides. Other folders (``drinking``) are
     NotSmoking where the set has a folder that says something. Case, spaces, dashes and underscores
-    do not matter. ``Training``, ``Validation`` and ``Testing`` folders give the split; a
-    ``groups.csv`` (path, group) in the folder or above it gives the groups.
+    do not matter. ``Training``, ``Validation`` and ``Testing`` folders give the split. Tables in
+    the folder or beside it give groups (``groups.csv``: path, group), boxes around what is smoked
+    (``boxes.csv``: path, x0, y0, x1, y1) and pictures to leave out (``wrong_labels.csv``: path).
 
     Args:
         folder: the data set.
@@ -123,23 +123,38 @@ def find_examples(
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder")
     stated = {_plain(name): True for name in positive} | {_plain(name): False for name in negative}
-    groups, found, labels = _groups(folder), [], []
+    meanings = _LABELS | stated
+
+    def telling(name: str) -> bool:
+        return _plain(name) in meanings or bool(_AMBIGUOUS.search(_plain(name)))
+
+    places = [(folder.parent, ""), (folder, f"{folder.name}/")]
+    groups = {row["path"]: row["group"] for _, row in _beside(places, "groups.csv", "group")}
+    wrong = {row["path"] for _, row in _beside(places, "wrong_labels.csv")}
+    boxes, found, labelled = _boxes(places), [], False
     for path in sorted(find_pictures(folder)):
-        parts = path.relative_to(folder).parts[:-1]
-        splits = [_SPLIT_FOLDERS[p.lower()] for p in parts if p.lower() in _SPLIT_FOLDERS]
-        folders = [p for p in parts if p.lower() not in _SPLIT_FOLDERS]
-        label = _label(folders or [folder.name], stated, folder)
         name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-        kind = folders[-1] if folders else ""
-        if _plain(kind) in _SMOKING | _NOT_SMOKING | stated.keys() and len(folders) < 2:
+        if name in wrong:
+            continue
+        parts = path.relative_to(folder).parts[:-1]
+        split = next((_SPLITS[p.lower()] for p in parts if p.lower() in _SPLITS), "")
+        folders = [p for p in parts if p.lower() not in _SPLITS]
+        said = next(filter(telling, folders or [folder.name]), "")
+        if said and _plain(said) not in meanings:
+            raise DatasetError(
+                f"{folder}: does a picture in {said} show somebody smoking? "
+                f"State it: --positive {said} or --negative {said}"
+            )
+        smoking, kind = meanings.get(_plain(said), False), folders[-1] if folders else ""
+        if _plain(kind) in meanings and len(folders) < 2:
             match = _KIND.fullmatch(path.stem)
-            kind = match[1] if match and _plain(match[1]) not in _SMOKING | _NOT_SMOKING else ""
-        group, split = groups.get(name, name), splits[0] if splits else ""
-        labels.append(label)
-        found.append(Example(path, name, folder.name, kind, bool(label), group, split))
+            kind = match[1] if match and _plain(match[1]) not in _LABELS else ""
+        group, of = groups.get(name, name), tuple(boxes[name])
+        found.append(Example(path, name, folder.name, kind, smoking, group, split, of))
+        labelled |= bool(said)
     if not found:
         raise DatasetError(f"{folder}: no pictures found")
-    if all(label is None for label in labels):
+    if not labelled:
         raise DatasetError(
             f"{folder}: no folder says which pictures show smoking. Name the folders Smoking and "
             f"NotSmoking, or state it: --positive FOLDER, --negative FOLDER"
@@ -149,82 +164,39 @@ def find_examples(
 
 def describe(examples: Sequence[Example]) -> str:
     """What was understood: one line per set, label and folder with the number of pictures."""
-    folders: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
+    folders: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for e in examples:
-        folders[e.dataset, e.smoking][PurePosixPath(e.name).parent.name] += 1
+        label = "Smoking" if e.smoking else "NotSmoking"
+        folders[e.dataset, label][PurePosixPath(e.name).parent.name] += 1
     lines = []
-    for (dataset, smoking), counts in sorted(folders.items()):
+    for (dataset, label), counts in sorted(folders.items()):
         named = ", ".join(f"{name} {n}" for name, n in counts.most_common(6))
         more = f" and {len(counts) - 6} more folders" if len(counts) > 6 else ""
-        label = "Smoking" if smoking else "NotSmoking"
         lines.append(f"{dataset:<20}{label:<11}{counts.total():>6}  {named}{more}")
     splits = Counter(e.split or "no split yet" for e in examples)
-    lines.append(", ".join(f"{split} {n}" for split, n in sorted(splits.items())))
-    return "\n".join(lines)
+    return "\n".join([*lines, ", ".join(f"{split} {n}" for split, n in sorted(splits.items()))])
 
 
-def assign_splits(
-    examples: Sequence[Example], folds: int, seed: int, known: Iterable[Example] = ()
-) -> list[Example]:
+def assign_splits(examples: Sequence[Example], folds: int, seed: int) -> list[Example]:
     """Gives every picture without a split one: whole groups, stratified by set, kind and label.
 
-    One part in ``folds`` becomes Validation, the rest Training. Of ``known`` pictures, kind, group
-    and split are taken over by name.
+    One part in ``folds`` becomes Validation, the rest Training.
 
     Raises:
         DatasetError: there are too few groups.
     """
-    kept = {e.name: e for e in known}
-    examples = [
-        replace(e, kind=k.kind, group=k.group, split=k.split)
-        if (k := kept.get(e.name)) and k.split
-        else e
-        for e in sorted(examples, key=lambda e: PurePosixPath(e.name))
-    ]
-    new = [i for i, e in enumerate(examples) if not e.split]
-    if new:
-        strata = np.array([f"{e.dataset}/{e.kind}/{int(e.smoking)}" for e in examples])[new]
-        groups = np.array([examples[i].group for i in new])
-        if len(set(groups.tolist())) < folds:
-            raise DatasetError(f"expected at least {folds} groups to split, got {len(set(groups))}")
-        folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        for places, split in zip(
-            next(folding.split(new, strata, groups)), (TRAINING, VALIDATION), strict=True
-        ):
-            for place in places:
-                examples[new[place]] = replace(examples[new[place]], split=split)
-    return examples
-
-
-def read_boxes(files: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Reads boxes around what is smoked, one row per box: ``path,x0,y0,x1,y1``.
-
-    Returns:
-        Name of a picture to ``float64[n, 4]``: left, top, right, bottom as shares of its width and
-        height.
-
-    Raises:
-        DatasetError: a file is missing, or a box is empty or not within the picture.
-    """
-    found: dict[str, list[list[float]]] = defaultdict(list)
-    for file in files:
-        for number, row in enumerate(_rows(file, ("path", "x0", "y0", "x1", "y1")), start=2):
-            try:
-                box = [float(row[side]) for side in ("x0", "y0", "x1", "y1")]
-            except (TypeError, ValueError):
-                raise DatasetError(f"{file}, line {number}: expected four numbers") from None
-            left, top, right, bottom = box
-            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-                raise DatasetError(
-                    f"{file}, line {number}: expected 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
-                )
-            found[row["path"]].append(box)
-    return {name: np.array(boxes) for name, boxes in found.items()}
-
-
-def read_names(file: Path) -> set[str]:
-    """The pictures named in the column ``path`` of a CSV file, such as a list of wrong labels."""
-    return {row["path"] for row in _rows(file, ("path",))}
+    examples = sorted(examples, key=lambda e: PurePosixPath(e.name))
+    new = [e for e in examples if not e.split]
+    if not new:
+        return examples
+    groups = [e.group for e in new]
+    if len(set(groups)) < folds:
+        raise DatasetError(f"expected at least {folds} groups to split, got {len(set(groups))}")
+    strata = [f"{e.dataset}/{e.kind}/{int(e.smoking)}" for e in new]
+    folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    _, places = next(folding.split(new, strata, groups))
+    of = {e.name: TRAINING for e in new} | {new[place].name: VALIDATION for place in places}
+    return [e if e.split else replace(e, split=of[e.name]) for e in examples]
 
 
 def draw_weights(examples: Sequence[Example], shares: dict[str, dict[str, float]]) -> np.ndarray:
@@ -243,104 +215,81 @@ def draw_weights(examples: Sequence[Example], shares: dict[str, dict[str, float]
         if of_label and key not in of_label:
             raise DatasetError(f"{e.dataset}: has no share in the recipe; add it to [shares]")
         keys.append((key, e.smoking, of_label.get(key)))
-    counts = Counter((key, smoking) for key, smoking, _ in keys)
-    return np.array(
-        [1.0 if share is None else share / counts[key, smoking] for key, smoking, share in keys]
-    )
+    counts = Counter(keys)
+    return np.array([1.0 if key[2] is None else key[2] / counts[key] for key in keys])
 
 
-def load_pictures(examples: Sequence[Example]) -> tuple[list[Example], list[np.ndarray]]:
-    """Reads pictures in their own shape for training, and names on the console what it cannot read.
+def read_pictures(
+    examples: Sequence[Example], read: Callable[[Path], Read]
+) -> Iterator[tuple[Example, Read]]:
+    """Reads pictures ahead on all cores, with a progress bar.
 
-    Returns:
-        The examples that could be read, and ``uint8[height, width, 3]`` of each, RGB.
+    Args:
+        examples: the pictures; those that cannot be read are named and left out.
+        read: gets the file of each; may raise `edge_app.imaging.PictureError`.
     """
-    return _read(examples, lambda e: load_picture(e.path, SHORTER_SIDE))
+
+    def attempt(example: Example) -> tuple[Example, Read] | None:
+        try:
+            return example, read(example.path)
+        except PictureError as error:
+            tqdm.write(f"{example.path}: {error}; left out")
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        found = map_ahead(pool, attempt, examples, 64)
+        bar = tqdm(found, "Reading pictures", len(examples), unit="picture", disable=None)
+        yield from filter(None, bar)
 
 
-def load_picture(path: Path, shorter: int) -> np.ndarray:
+def load_picture(path: Path) -> np.ndarray:
     """One picture, upright, RGB on white, ``uint8[height, width, 3]``, never enlarged."""
-    image = read_thumbnail(path, max(_MEMORY, shorter))
-    scale = shorter / min(image.size)
+    image = read_thumbnail(path, 1600)
+    scale = SHORTER_SIDE / min(image.size)
     if scale < 1:
         size = round(image.width * scale), round(image.height * scale)
         image = image.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(image)
 
 
-def load_pixels(examples: Sequence[Example], size: int) -> tuple[list[Example], np.ndarray]:
-    """Reads pictures as the edge app does: ``uint8[n, size, size, 3]``."""
-    readable, pixels = _read(examples, lambda e: read_pixels(e.path, size))
-    return readable, np.array(pixels, np.uint8).reshape(-1, size, size, 3)
-
-
-def _read(examples: Sequence[Example], read) -> tuple[list[Example], list[np.ndarray]]:
-    def attempt(example: Example) -> np.ndarray | PictureError:
-        try:
-            return read(example)
-        except PictureError as error:
-            return error
-
-    readable, pictures = [], []
-    with ThreadPoolExecutor() as pool:
-        results = zip(examples, pool.map(attempt, examples), strict=True)
-        for example, result in tqdm(
-            results, "Reading pictures", len(examples), unit="picture", disable=None
-        ):
-            if isinstance(result, PictureError):
-                tqdm.write(f"{example.path}: {result}; left out")
-            else:
-                readable.append(example)
-                pictures.append(result)
-    return readable, pictures
-
-
-def open_csv(file: Path, mode: str = "r") -> TextIO:
-    """Opens a table of pictures, whose names may be any bytes."""
-    return file.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
-
-
-def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _rows(file: Path, *columns: str) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a table, each behind its place for a message."""
     try:
-        with open_csv(file) as lines:
+        with file.open(**_TEXT) as lines:
             reader = csv.DictReader(lines)
-            if not set(columns) <= set(reader.fieldnames or ()):
-                raise DatasetError(f"{file}: expected the columns {', '.join(columns)}")
-            rows = list(reader)
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read ({error.strerror})") from None
-    except csv.Error as error:
+            names = reader.fieldnames or ()
+            rows = [(f"{file}, line {number}", row) for number, row in enumerate(reader, start=2)]
+    except (OSError, csv.Error) as error:
         raise DatasetError(f"{file}: cannot be read ({error})") from None
-    for number, row in enumerate(rows, start=2):
+    if not set(columns) <= set(names):
+        raise DatasetError(f"{file}: expected the columns {', '.join(columns)}")
+    for where, row in rows:
         if None in row or None in row.values():
-            expected = len(reader.fieldnames or ())
-            raise DatasetError(f"{file}, line {number}: expected {expected} values")
+            raise DatasetError(f"{where}: expected {len(names)} values")
     return rows
 
 
-def _groups(folder: Path) -> dict[str, str]:
-    """Groups by ``set/picture``, from the set's own table and from one beside the sets."""
-    groups = {}
-    for table, prefix in ((folder.parent, ""), (folder, f"{folder.name}/")):
-        if (table / "groups.csv").is_file():
-            for row in _rows(table / "groups.csv", ("path", "group")):
-                groups[prefix + row["path"]] = row["group"]
-    return groups
+def _beside(
+    places: Iterable[tuple[Path, str]], name: str, *columns: str
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a table in several folders, each with what stands before its pictures' names."""
+    for folder, prefix in places:
+        if (folder / name).is_file():
+            for where, row in _rows(folder / name, "path", *columns):
+                yield where, {**row, "path": prefix + row["path"]}
 
 
-def _label(folders: Sequence[str], stated: dict[str, bool], root: Path) -> bool | None:
-    for name in folders:
-        plain = _plain(name)
-        if plain in stated:
-            return stated[plain]
-        if plain in _SMOKING | _NOT_SMOKING:
-            return plain in _SMOKING
-        if _AMBIGUOUS.search(plain):
-            raise DatasetError(
-                f"{root}: does a picture in {name} show somebody smoking? "
-                f"State it: --positive {name} or --negative {name}"
-            )
-    return None
+def _boxes(places: Iterable[tuple[Path, str]]) -> dict[str, list[Box]]:
+    found: dict[str, list[Box]] = defaultdict(list)
+    for where, row in _beside(places, "boxes.csv", *_SIDES):
+        try:
+            left, top, right, bottom = box = tuple(float(row[side]) for side in _SIDES)
+        except ValueError:
+            raise DatasetError(f"{where}: expected four numbers") from None
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise DatasetError(f"{where}: expected 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1")
+        found[row["path"]].append(box)
+    return found
 
 
 def _plain(name: str) -> str:

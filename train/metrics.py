@@ -24,11 +24,11 @@ def share(hits: int, of: int) -> Figure:
     >>> share(1, 4)["value"]
     0.25
     """
+    hits, of = int(hits), int(of)
     if not of:
         return {"hits": 0, "of": 0, "value": None, "interval": None}
-    interval = stats.binomtest(int(hits), int(of)).proportion_ci(method="wilson")
-    bounds = [float(interval.low), float(interval.high)]
-    return {"hits": int(hits), "of": int(of), "value": hits / of, "interval": bounds}
+    interval = stats.binomtest(hits, of).proportion_ci(method="wilson")
+    return {"hits": hits, "of": of, "value": hits / of, "interval": [*map(float, interval)]}
 
 
 def measure(
@@ -53,29 +53,24 @@ def measure(
     """
     positive, negative = scores[smoking], scores[~smoking]
     predicted = scores >= threshold
-    against = negative if others is None or len(negative) >= 50 else others
-    both = len(positive) and len(negative)
-    recall = share(int((positive >= threshold).sum()), len(positive))
-    alarms = share(int((negative >= threshold).sum()), len(negative))
-    low, high = uncertain or (threshold, threshold)
-    right = share(int((predicted == smoking).sum()), len(smoking))
-    kept = 1 - alarms["value"] if len(negative) else 0.0
-    precision = float(metrics.average_precision_score(smoking, scores)) if both else None
     confusion = metrics.confusion_matrix(smoking, predicted, labels=[False, True])
+    (kept, alarms), (_, hits) = confusion
+    against = negative if others is None or len(negative) >= 50 else others
+    low, high = uncertain or (threshold, threshold)
+    right, recall = share(kept + hits, len(smoking)), share(hits, len(positive))
     return {
         "pictures": len(smoking),
         "accuracy": right["value"],
         "accuracy_interval": right["interval"],
         "recall": recall,
-        "false_alarms": alarms,
-        "uncertain": share(int(((scores >= low) & (scores < high)).sum()), len(scores)),
+        "false_alarms": share(alarms, len(negative)),
+        "uncertain": share(((scores >= low) & (scores < high)).sum(), len(scores)),
         "auc": delong(positive, against),
-        "average_precision": precision,
         "recall_at": {f"{limit:g}": recall_at(positive, against, limit) for limit in ALARMS},
         "calibration_error": expected_calibration_error(scores, smoking),
         "confusion_matrix": confusion.tolist(),
         "classes": {
-            "NotSmoking": {"pictures": len(negative), "recall": kept},
+            "NotSmoking": {"pictures": len(negative), "recall": kept / max(1, len(negative))},
             "Smoking": {"pictures": len(positive), "recall": recall["value"] or 0.0},
         },
     }
@@ -85,7 +80,7 @@ def recall_at(positive: np.ndarray, negative: np.ndarray, limit: float) -> Figur
     """The recall at the lowest threshold with at most ``limit`` false alarms."""
     if not len(positive) or not len(negative):
         return None
-    return share(int((positive > highest(negative, limit)).sum()), len(positive))
+    return share((positive > highest(negative, limit)).sum(), len(positive))
 
 
 def highest(negative: np.ndarray, limit: float) -> float:

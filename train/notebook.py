@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import sys
-
 import keras
 import numpy as np
 
 from train.views import SIZE
 
 Arrays = tuple[np.ndarray, np.ndarray]
-"""Pixels ``uint8[n, size, size, 3]``, RGB, and labels ``bool[n]``."""
+"""Pixels ``uint8[n, SIZE, SIZE, 3]``, RGB, and labels ``float32[n, 1]``."""
 
 
-def train_notebook(training: Arrays, validation: Arrays, weights: str, seed: int) -> keras.Model:
+def train_notebook(training: Arrays, validation: Arrays, seed: int) -> keras.Model:
     """Trains as the notebook did; Validation is only watched, and its threshold is 0.5."""
     keras.utils.set_random_seed(seed)
-    model = build_notebook_model(weights)
+    model = build_notebook_model()
     model.compile(keras.optimizers.Adam(3e-4), "binary_crossentropy", metrics=["accuracy"])
-    model.fit(
-        *training,
-        batch_size=32,
-        epochs=15,
-        validation_data=validation,
-        verbose=1 if sys.stderr.isatty() else 2,
-    )
+    model.fit(*training, batch_size=32, epochs=15, validation_data=validation, verbose=2)
     return model
 
 
-def build_notebook_model(
-    weights: str | None = "imagenet", size: int = SIZE, alpha: float = 1.0
-) -> keras.Model:
+def build_notebook_model(weights: str | None = "imagenet") -> keras.Model:
     """The notebook's model: augmentation inside the graph, a frozen backbone.
 
     Args:
         weights: "imagenet" (downloads), a ``.weights.h5`` file of the backbone, or None (random).
-        size: side of the input in pixels.
-        alpha: width of the backbone.
 
     Returns:
-        float32 ``[n, size, size, 3]``, RGB in [0, 255], to P(Smoking), float32 ``[n, 1]``.
+        float32 ``[n, SIZE, SIZE, 3]``, RGB in [0, 255], to P(Smoking), float32 ``[n, 1]``.
     """
-    layers = keras.layers
-    shape = (size, size, 3)
-    backbone = keras.applications.MobileNetV2(shape, alpha, include_top=False, weights=weights)
+    layers, shape = keras.layers, (SIZE, SIZE, 3)
+    backbone = keras.applications.MobileNetV2(shape, include_top=False, weights=weights)
     backbone.trainable = False
     augmentation = keras.Sequential(
         [

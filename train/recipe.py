@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
-import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from edge_app import ModelError
-from train.data import (
-    DatasetError,
-    Example,
-    assign_splits,
-    find_examples,
-    holds,
-    read_boxes,
-    read_names,
-    read_table,
-)
+from train.data import DatasetError, Example, assign_splits, find_examples, read_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,11 +37,9 @@ _checked = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 @_checked
 class DataRecipe:
-    """Tables beside the recipe, and how sets without splits are split."""
+    """The table of pictures beside the recipe, and how sets without splits are split."""
 
     splits: str
-    boxes: list[str]
-    wrong_labels: str
     folds: Count
     seed: int
 
@@ -68,43 +55,11 @@ class StudentRecipe:
     weight_decay: float
     ema: Inside
     clip: float
-    batch_norm: Literal["frozen", "trained"]
     checkpoint: Count
 
     def __post_init__(self) -> None:
         if self.warmup >= self.steps:
             raise ValueError("warmup: expected fewer steps than steps")
-
-
-@_checked
-class ViewRecipe:
-    """How views are made: the probability of each change. How strong it is stands in the code."""
-
-    smoking: Share
-    label_smoothing: Share
-    mixup: Share
-    mixup_alpha: Share
-    blank: Share
-    mosaic: Share
-    whole: Share
-    square: Share
-    smallest_area: Share
-    smallest_area_unboxed: Share
-    box_inside: Share
-    words: Share
-    page: Share
-    turned: Share
-    grey: Share
-    tinted: Share
-    saturated: Share
-    dark: Share
-    vignette: Share
-    blurred: Share
-    coarse: Share
-    noisy: Share
-    bars: Share
-    jpeg: Share
-    erased: Share
 
 
 @_checked
@@ -116,7 +71,7 @@ class DecisionRecipe:
     uncertain_errors: Inside
     uncertain_limit: Inside
     upscale: float
-    looks: list[float] | Literal["choose"]
+    looks: list[float]
     looks_from: float
 
 
@@ -124,18 +79,19 @@ class DecisionRecipe:
 class Recipe:
     """What is in a recipe's file; the comments of `train/recipe.toml` explain each number.
 
-    ``start`` is what the student starts at (`train.student.start_weights`), ``shares`` how often
-    each set is drawn (`train.data.draw_weights`), ``families`` are groups of sets that are judged
-    together. ``file`` and ``sha256`` are of the file itself.
+    ``start`` is what the student starts at (`train.student.start_weights`), ``views`` the
+    probability of each change of a view, ``shares`` how often each set is drawn
+    (`train.data.draw_weights`), ``families`` are groups of sets that are judged together. ``file``
+    and ``sha256`` are of the file itself.
     """
 
     file: Path
     sha256: str
     seed: int
     data: DataRecipe
-    start: str | dict[str, str]
+    start: str | Annotated[dict[Literal["git", "sha256"], str], Field(min_length=2)]
     student: StudentRecipe
-    views: ViewRecipe
+    views: dict[str, Share]
     decision: DecisionRecipe
     shares: dict[Literal["smoking", "not_smoking"], dict[str, Share]]
     families: dict[str, list[str]]
@@ -154,57 +110,37 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
     try:
         content = file.read_bytes()
         values = tomllib.loads(content.decode())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: cannot be read ({error})") from None
-    given = {"file": file, "sha256": hashlib.sha256(content).hexdigest()}
-    try:
-        return TypeAdapter(Recipe).validate_python({**values, **given})
+        sha256 = hashlib.sha256(content).hexdigest()
+        recipe = TypeAdapter(Recipe).validate_python({**values, "file": file, "sha256": sha256})
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ValueError(f"{file}: {'; '.join(wrong)}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+    views = tomllib.loads(SHIPPED.read_text())["views"]
+    if wrong := sorted(recipe.views.keys() ^ views.keys()):
+        raise ValueError(f"{file}: views: missing or unknown: {', '.join(wrong)}")
+    return recipe
 
 
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """The pictures of a command line, with their splits.
-
-    ``known`` says whether they are those of the recipe's table; ``folders`` is where they lie.
-    """
+class Data(NamedTuple):
+    """The pictures of a command line; ``known`` says whether the recipe's table has them."""
 
     examples: list[Example]
     known: bool
-    folders: Sequence[Path]
 
     def of(self, split: str) -> list[Example]:
-        """The pictures of a split.
+        """The pictures of a split, or ``all``.
 
         Raises:
             DatasetError: there are none, or all have the same label.
         """
-        examples = [e for e in self.examples if e.split == split]
+        examples = [e for e in self.examples if split in ("all", e.split)]
         if {e.smoking for e in examples} != {False, True}:
             raise DatasetError(
-                f"expected {split} pictures of both labels, got {len(examples)} pictures of "
-                f"{'one' if examples else 'none'}; more groups are needed, or a table: "
-                "--splits FILE"
+                f"expected both labels among the {len(examples)} {split} pictures; add more groups"
             )
         return examples
-
-    def boxes(self, recipe: Recipe) -> dict[str, np.ndarray]:
-        """The boxes of the recipe, or those of ``boxes.csv`` in the folders.
-
-        Raises:
-            DatasetError: a file is missing or makes no sense.
-        """
-        if self.known:
-            names = [name.format(data=self.folders[0]) for name in recipe.data.boxes]
-            return read_boxes([recipe.file.parent / name for name in names])
-        return {
-            f"{folder.resolve().name}/{name}": boxes
-            for folder in self.folders
-            if (folder / "boxes.csv").is_file()
-            for name, boxes in read_boxes([folder / "boxes.csv"]).items()
-        }
 
 
 def find_data(
@@ -212,38 +148,27 @@ def find_data(
     folders: Sequence[Path],
     positive: Sequence[str] = (),
     negative: Sequence[str] = (),
-    splits: Path | None = None,
-    *,
     assign: bool = True,
 ) -> Data:
     """Finds the pictures of a command line and their splits.
 
-    One folder that holds the sets of the recipe's table is read by that table, as are the names of
-    ``splits``, a table of the user's own. All else is read by the names of folders
-    (`train.data.find_examples`), and where ``assign`` says so, what has no split gets one.
+    One folder that holds the sets of the recipe's table is read by that table. All else is read by
+    the names of folders (`train.data.find_examples`), and where ``assign`` says so, what has no
+    split gets one.
 
     Raises:
         DatasetError: there are no such pictures, or their labels are ambiguous.
     """
-    table = splits or recipe.file.parent / recipe.data.splits
-    stated = bool(positive or negative)
-    known = len(folders) == 1 and not stated and table.is_file() and holds(table, folders[0])
-    if splits or known:
-        if len(folders) != 1:
-            raise DatasetError("--splits: its names are relative to one folder; give one folder")
-        return Data(read_table(table, folders[0]), known, folders)
+    table, known = recipe.file.parent / recipe.data.splits, []
+    if len(folders) == 1 and not positive and not negative and table.is_file():
+        known = read_table(table, folders[0])
+    if known:
+        return Data(known, known=True)
     found = [e for folder in folders for e in find_examples(folder, positive, negative)]
-    wrong = {
-        f"{folder.resolve().name}/{name}"
-        for folder in folders
-        if (folder / "wrong_labels.csv").is_file()
-        for name in read_names(folder / "wrong_labels.csv")
-    }
-    unique = {os.path.realpath(e.path): e for e in found if e.name not in wrong}
-    examples = list(unique.values())
+    examples = list({os.path.realpath(e.path): e for e in found}.values())
     if assign:
         examples = assign_splits(examples, recipe.data.folds, recipe.data.seed)
-    return Data(examples, False, folders)
+    return Data(examples, known=False)
 
 
 def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -272,9 +197,8 @@ def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
             text = f"Pictures in FOLDER are {label}."
             run.params.append(click.Option([name], multiple=True, metavar="FOLDER", help=text))
         text = "Use the seeds, numbers and tables of this file.  [default: train/recipe.toml]"
-        run.params.append(
-            click.Option(["--recipe", "file"], type=NEW_FILE, default=SHIPPED, help=text)
-        )
+        option = click.Option(["--recipe", "file"], type=NEW_FILE, default=SHIPPED, help=text)
+        run.params.append(option)
         return run
 
     return make

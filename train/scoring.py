@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from edge_app import Classifier, ModelError
-from edge_app.imaging import Picture, PictureError, read_picture
+from edge_app.imaging import read_picture
 from edge_app.looks import Looks, logit, regions
-from train.data import Example
+from train.data import Example, read_pictures
 
-_CHUNK = 32
 _logits = np.vectorize(logit, otypes=[np.float64])
 
 
@@ -40,14 +37,10 @@ def load_model(path: Path) -> Model:
     Raises:
         edge_app.ModelError: the file cannot be used. The message is one line.
     """
-    if path.suffix == ".tflite":
-        return _load_tflite(path)
     if path.suffix in (".keras", ".h5"):
         return _load_keras(path)
-    raise ModelError(f"{path}: expected a .keras, .h5 or .tflite file")
-
-
-def _load_tflite(path: Path) -> Model:
+    if path.suffix != ".tflite":
+        raise ModelError(f"{path}: expected a .keras, .h5 or .tflite file")
     classifier = Classifier(path)
 
     def run(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -92,29 +85,13 @@ def _load_keras(path: Path) -> Model:
     return Model(shape[1], run)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What a model says of pictures.
-
-    Attributes:
-        examples: those that could be read.
-        logits: of the whole picture, then one column per further look, ``float64[n, looks]``; NaN
-            where the picture has too few pixels.
-        ms: mean time of one inference in milliseconds, of the model alone.
-    """
-
-    examples: list[Example]
-    logits: np.ndarray
-    ms: float
-
-
 def score(
     model: Model,
     examples: Sequence[Example],
     sizes: Sequence[float] = (),
     upscale: float = 2.0,
     change: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels,
-) -> Scores:
+) -> tuple[list[Example], np.ndarray]:
     """Classifies pictures with all looks, whatever the first one says, with a progress bar.
 
     Args:
@@ -122,47 +99,24 @@ def score(
         examples: the pictures; those that cannot be read are named and left out.
         sizes, upscale: of the further looks, as `edge_app.looks.Looks` has them.
         change: of the whole picture's pixels, before it is classified.
+
+    Returns:
+        The examples that could be read, and logits ``float64[n, 1 + len(sizes)]``: of the whole
+        picture, then of each further look; NaN where the picture has too few pixels.
     """
     readable, rows = [], [np.empty((0, 1 + len(sizes)))]
-    spent, inferences = 0.0, 0
-
-    def run(pixels: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        nonlocal spent, inferences
-        began = time.perf_counter()
-        result = model.run(np.stack(pixels))
-        spent, inferences = spent + time.perf_counter() - began, inferences + len(pixels)
-        return result
-
-    def read(example: Example) -> Picture | None:
-        try:
-            return read_picture(example.path, model.size)
-        except PictureError as error:
-            tqdm.write(f"{example.path}: {error}; left out")
-            return None
-
-    with (
-        ThreadPoolExecutor() as pool,
-        tqdm(desc="Classifying", total=len(examples), unit="picture", disable=None) as bar,
-    ):
-        for start in range(0, len(examples), _CHUNK):
-            chunk = examples[start : start + _CHUNK]
-            pairs = [(e, p) for e, p in zip(chunk, pool.map(read, chunk), strict=True) if p]
-            bar.update(len(chunk))
-            if not pairs:
-                continue
-            columns = np.full((len(pairs), 1 + len(sizes)), np.nan)
-            columns[:, 0], evidence = run([change(picture.pixels) for _, picture in pairs])
-            for column, size in enumerate(sizes if evidence is not None else (), start=1):
-                look = Looks((size,), 0.0, upscale)
-                crops = {
-                    row: picture.crop(box)
-                    for row, (_, picture) in enumerate(pairs)
-                    for box in regions(
-                        evidence[row], picture.width, picture.height, look, model.size
-                    )
-                }
-                if crops:
-                    columns[list(crops), column], _ = run(list(crops.values()))
-            readable += [e for e, _ in pairs]
-            rows.append(columns)
-    return Scores(readable, np.concatenate(rows), 1000 * spent / max(1, inferences))
+    pairs = read_pictures(examples, lambda path: read_picture(path, model.size))
+    while chunk := list(itertools.islice(pairs, 32)):
+        columns = np.full((len(chunk), 1 + len(sizes)), np.nan)
+        pixels = np.stack([change(picture.pixels) for _, picture in chunk])
+        columns[:, 0], evidence = model.run(pixels)
+        for column, size in enumerate(sizes if evidence is not None else (), start=1):
+            look, crops = Looks((size,), 0.0, upscale), {}
+            for row, (_, picture) in enumerate(chunk):
+                boxes = regions(evidence[row], picture.width, picture.height, look, model.size)
+                crops.update((row, picture.crop(box)) for box in boxes)
+            if crops:
+                columns[list(crops), column], _ = model.run(np.stack(list(crops.values())))
+        readable += [e for e, _ in chunk]
+        rows.append(columns)
+    return readable, np.concatenate(rows)
