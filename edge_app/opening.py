@@ -27,7 +27,7 @@ _IN_MEMORY = 8_000_000
 _WHOLE_FILE = 256_000_000
 """No decoder gets more bytes than this at once; those of WebP, AVIF and HEIF take whole files."""
 
-_ALL_READS = 2_000_000_000
+LARGEST_FILE = 2_000_000_000
 """And no more than this in all: more than the largest picture that is decoded."""
 
 _UNSUPPORTED = re.compile(r"unsupported|not supported|cannot handle|unknown|unrecognized", re.I)
@@ -205,8 +205,8 @@ class _Counting:
         if self._small_reads > self._most_small_reads:
             raise PictureError("is damaged, or of more parts than are read")
         self._bytes += got
-        if self._bytes > _ALL_READS:
-            raise PictureError(f"is damaged or too large (more than {_ALL_READS / 1e9:.0f} GB)")
+        if self._bytes > LARGEST_FILE:
+            raise PictureError(f"is damaged or too large (more than {LARGEST_FILE / 1e9:.0f} GB)")
 
 
 class _PictureBytes(_Counting, io.BytesIO):

@@ -11,6 +11,7 @@ from typing import IO
 from edge_app.files import is_remote, printable
 from edge_app.formats import HEAD_BYTES, sniff
 from edge_app.invocation import install_hint
+from edge_app.opening import LARGEST_FILE
 from edge_app.scan.errors import StoreError
 
 _BLOCK = 1 << 20
@@ -69,9 +70,17 @@ def _open(path: str | os.PathLike[str]) -> IO[bytes]:
         return _open_remote(str(path))
     if not os.path.isabs(path):
         raise OriginalError("is no path of this machine")
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
         raise OriginalError("is no longer an ordinary file")
+    _check_size(status.st_size)
     return open(path, "rb")
+
+
+def _check_size(size: int) -> None:
+    """A file that begins like a picture may be anything, such as the image of a disk."""
+    if size > LARGEST_FILE:
+        raise OriginalError(f"is larger than any picture that is read ({size / 1e9:.1f} GB)")
 
 
 def _open_remote(address: str) -> IO[bytes]:
@@ -80,5 +89,7 @@ def _open_remote(address: str) -> IO[bytes]:
     except ImportError:
         raise OriginalError(f"is not on this machine; to reach it: {install_hint('ray')}") from None
     filesystem, name = open_filesystem(address)
-    file: IO[bytes] = filesystem.open_input_file(name)
-    return file
+    file = filesystem.open_input_file(name)
+    _check_size(file.size())
+    opened: IO[bytes] = file
+    return opened
