@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -208,3 +210,12 @@ class RtspServer:
 
     def __exit__(self, *_) -> None:
         self.stop()
+
+
+def get(url, **headers):
+    """Status, headers and body, also of a refusal."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as r:
+            return r.status, r.headers, r.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()

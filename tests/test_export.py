@@ -1,7 +1,6 @@
 """What becomes of a scan's result: tables, copies; the report has a file of its own."""
 
 import csv
-import errno
 import io
 import json
 import os
@@ -12,50 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from conftest import ROOT, put_score, run_module
+from conftest import ROOT, export, run_module
 
-from edge_app.classifier import Classifier
-from edge_app.cli import main
-from edge_app.export import copy_pictures, highest, read_results, selected
-from edge_app.scan import Store
-
-
-@pytest.fixture(scope="module")
-def info():
-    return Classifier().info
-
-
-@pytest.fixture
-def make_result(tmp_path, info):
-    """Writes a result as a scan does, with these paths and scores; None is unreadable."""
-
-    def make(scores, name="out.db"):
-        with Store(tmp_path / name) as store:
-            for path, score in scores.items():
-                put_score(store, path, info, score)
-        return tmp_path / name
-
-    return make
-
-
-@pytest.fixture
-def result(make_result, tmp_path, samples):
-    """Two found, one not, one unreadable, with their pictures."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
-        shutil.copy(samples / "coffee.jpg", folder / name)
-        with open(folder / name, "ab") as file:
-            file.write(name.encode())  # no two are the same
-    (folder / "d.jpg").touch()
-    scores = {"a.jpg": 0.9, "b.jpg": 0.1, "c.jpg": 0.99, "d.jpg": None}
-    return make_result({folder / name: score for name, score in scores.items()})
-
-
-def export(*arguments):
-    """Runs the command in this process, which is much faster than as a program."""
-    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+from edge_app.export import highest, read_results
 
 
 def records(text):
@@ -183,118 +141,6 @@ def test_a_file_that_cannot_be_finished_is_not_left_half(make_result, tmp_path):
     assert done.exit_code != 0
     assert out.read_text() == "what was there"
     assert list(tmp_path.glob(".*")) == []
-
-
-def test_copy_to_copies_the_found_and_says_so(result, tmp_path):
-    done = export(result, "--copy-to", tmp_path / "found")
-    assert done.exit_code == 0, done.stderr
-    assert done.stdout == ""
-    assert f"2 copied: {tmp_path / 'found'}" in done.stderr
-    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
-    original = tmp_path / "pictures" / "a.jpg"
-    copy = tmp_path / "found" / "a.jpg"
-    assert copy.read_bytes() == original.read_bytes()
-    assert copy.stat().st_mtime_ns == original.stat().st_mtime_ns
-    assert copy.stat().st_ino != original.stat().st_ino
-
-
-def test_copying_again_copies_nothing_twice(result, tmp_path):
-    for expected in ("2 copied:", "0 copied, 2 there already:"):
-        done = export(result, "--copy-to", tmp_path / "found")
-        assert expected in done.stderr
-    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
-
-
-def test_filters_choose_what_is_copied(result, tmp_path):
-    options = ("--copy-to", tmp_path / "rest", "--label", "NotSmoking")
-    export(result, *options)
-    assert os.listdir(tmp_path / "rest") == ["b.jpg"]
-
-
-def test_a_threshold_of_zero_copies_all_that_was_read(result, tmp_path):
-    export(result, "--copy-to", tmp_path / "all", "--min-score", "0")
-    assert sorted(os.listdir(tmp_path / "all")) == ["a.jpg", "b.jpg", "c.jpg"]
-
-
-def test_pictures_of_one_name_get_numbers_and_nothing_is_overwritten(make_result, tmp_path):
-    paths = [tmp_path / folder / "a.jpg" for folder in ("x", "y", "z")]
-    for path in paths:
-        path.parent.mkdir()
-        path.write_bytes(b"\xff\xd8\xff" + path.parent.name.encode())
-    target = tmp_path / "found"
-    target.mkdir()
-    (target / "a.jpg").write_text("mine")
-    (target / "a-2.jpg").symlink_to("nowhere")
-    result = make_result(dict.fromkeys(paths, 0.9))
-    for _ in range(2):
-        assert export(result, "--copy-to", target).exit_code == 0
-    names = ("a.jpg", "a-3.jpg", "a-4.jpg", "a-5.jpg")
-    assert [(target / name).read_bytes()[-1:] for name in names] == [b"e", b"x", b"y", b"z"]
-    assert os.readlink(target / "a-2.jpg") == "nowhere"
-    assert len(os.listdir(target)) == 5
-
-
-def test_missing_originals_are_named_and_the_rest_is_copied(result, tmp_path):
-    (tmp_path / "pictures" / "a.jpg").unlink()
-    done = export(result, "--copy-to", tmp_path / "found")
-    assert done.exit_code == 1
-    assert "a.jpg: no longer exists" in done.stderr
-    assert "1 copied, 1 missing" in done.stderr
-    assert os.listdir(tmp_path / "found") == ["c.jpg"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as on Unix")
-def test_a_pipe_in_place_of_a_picture_is_not_waited_for(make_result, tmp_path):
-    os.mkfifo(tmp_path / "pipe.jpg")
-    result = make_result({tmp_path / "pipe.jpg": 0.9})
-    done = export(result, "--copy-to", tmp_path / "found")
-    assert done.exit_code == 1
-    assert "is no longer an ordinary file" in done.stderr
-
-
-def test_hard_links_take_no_room(result, tmp_path):
-    done = export(result, "--copy-to", tmp_path / "links", "--hard-link")
-    assert "0 copied, 2 hard-linked" in done.stderr
-    assert (tmp_path / "links" / "a.jpg").samefile(tmp_path / "pictures" / "a.jpg")
-
-
-@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs a second file system")
-@pytest.mark.parametrize("options", [(), ("--hard-link",)])
-def test_another_disk_gets_copies(result, tmp_path, options):
-    target = f"/dev/shm/{os.getpid()}-found"
-    try:
-        done = export(result, "--copy-to", target, *options)
-        assert done.exit_code == 0, done.stderr
-        assert sorted(os.listdir(target)) == ["a.jpg", "c.jpg"]
-    finally:
-        shutil.rmtree(target)
-
-
-@pytest.mark.parametrize("hard_link", [False, True])
-def test_a_file_system_without_links_gets_copies(result, tmp_path, monkeypatch, hard_link):
-    def no_links(*_):
-        raise OSError(errno.EPERM, "Operation not permitted")  # as FAT says
-
-    monkeypatch.setattr(os, "link", no_links)
-    rows = list(selected(read_results(result), "Smoking"))
-    for expected in ((2, 0), (0, 2)):
-        summary = copy_pictures(rows, tmp_path / "found", hard_link)
-        assert (summary.copied, summary.present) == expected
-    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
-
-
-def test_the_originals_own_folder_is_left_as_it_is(result, tmp_path):
-    before = {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()}
-    done = export(result, "--copy-to", tmp_path / "pictures")
-    assert "0 copied, 2 there already" in done.stderr
-    assert {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()} == before
-
-
-def test_a_table_and_copies_can_be_had_at_once(result, tmp_path):
-    options = ("--format", "jsonl", "--copy-to", tmp_path / "found")
-    done = export(result, *options)
-    assert len(records(done.stdout)) == 4
-    assert len(os.listdir(tmp_path / "found")) == 2
 
 
 def test_highest_puts_the_unreadable_last(result):

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from conftest import put_score
 from webpage import chromium
 
-from edge_app.classifier import Classifier
 from edge_app.cli import main
 from edge_app.scan import Store
 
@@ -30,11 +29,6 @@ HOSTILE = (
 def browser():
     with chromium() as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def info():
-    return Classifier().info
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, SHIPPED_INT8
+from conftest import ROOT, SHIPPED_INT8, small_disk
 from corpus import encoded
 from PIL import Image
 
@@ -167,14 +167,10 @@ def test_a_space_whose_writing_was_killed_is_written_by_the_next_run(tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def full_disk(tmp_path):
     """A folder on a disk of its own of 1 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk).returncode:
-        pytest.skip("needs the right to mount a small disk, as root has it")
-    yield disk
-    run("umount", "-l", disk).check_returncode()
+    with small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def check_full(result, name):
@@ -182,40 +178,40 @@ def check_full(result, name):
     assert result.stderr == f"Error: {name}: cannot be written (No space left on device)\n"
 
 
-def test_a_space_on_a_full_disk_leaves_nothing(small_disk):
+def test_a_space_on_a_full_disk_leaves_nothing(full_disk):
     pytest.importorskip("gradio")
-    check_full(run(*app("space", small_disk / "space")), small_disk / "space")
-    check_full(run(*app("space", small_disk)), small_disk)
-    assert not list(small_disk.iterdir())
+    check_full(run(*app("space", full_disk / "space")), full_disk / "space")
+    check_full(run(*app("space", full_disk)), full_disk)
+    assert not list(full_disk.iterdir())
 
 
-def test_an_export_on_a_full_disk_leaves_what_was_there(samples, tmp_path, small_disk):
-    db, out = tmp_path / "out.db", small_disk / "out.html"
+def test_an_export_on_a_full_disk_leaves_what_was_there(samples, tmp_path, full_disk):
+    db, out = tmp_path / "out.db", full_disk / "out.html"
     run(*app("scan", samples, "--db", db)).check_returncode()
     out.write_text("a report of yesterday")
-    (small_disk / "filler").write_bytes(b"x" * 1_020_000)
+    (full_disk / "filler").write_bytes(b"x" * 1_020_000)
     check_full(run(*app("export", db, "--format", "html", "--out", out)), out)
-    copies = run(*app("export", db, "--copy-to", small_disk / "copies", "--min-score", "0"))
+    copies = run(*app("export", db, "--copy-to", full_disk / "copies", "--min-score", "0"))
     assert copies.returncode == 3 and copies.stderr.count("\n") <= 2, copies.stderr
     assert "Traceback" not in copies.stderr and "space" in copies.stderr
     assert out.read_text() == "a report of yesterday"
-    assert sorted(path for path in small_disk.rglob("*") if path.is_file()) == [
-        small_disk / "filler",
+    assert sorted(path for path in full_disk.rglob("*") if path.is_file()) == [
+        full_disk / "filler",
         out,
     ]
 
 
 @pytest.mark.slow
-def test_a_conversion_on_a_full_disk_leaves_what_was_there(samples, tmp_path, small_disk):
+def test_a_conversion_on_a_full_disk_leaves_what_was_there(samples, tmp_path, full_disk):
     pytest.importorskip("tensorflow")
-    out = small_disk / "out.tflite"
+    out = full_disk / "out.tflite"
     out.write_bytes(b"a model of yesterday")
     model = tmp_path / "foreign.tflite"
     shutil.copy(SHIPPED_INT8, model)
     labels = ["--labels", "no,yes", "--positive", "yes"]
     result = run(sys.executable, "-m", "convert", model, *labels, "--out", out)
     check_full(result, out)
-    assert [path.name for path in small_disk.iterdir()] == ["out.tflite"]
+    assert [path.name for path in full_disk.iterdir()] == ["out.tflite"]
     assert out.read_bytes() == b"a model of yesterday"
 
 

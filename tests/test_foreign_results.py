@@ -8,9 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from conftest import export
 
-from edge_app.cli import main
 from edge_app.export import copies
 from edge_app.files import safe_name
 from edge_app.scan import Store, StoreError, read_rows
@@ -59,10 +58,6 @@ def make(tmp_path):
         return db
 
     return make
-
-
-def export(*arguments):
-    return CliRunner().invoke(main, ["export", *map(str, arguments)])
 
 
 def refused(result) -> str:
@@ -195,6 +190,16 @@ def test_only_pictures_are_copied_whatever_a_database_names(make, tmp_path):
     db = make({**GOOD, "path": str(secret)}, {**GOOD, "path": str(tmp_path / "shadow.jpg")})
     result = export(db, "--copy-to", tmp_path / "copies")
     assert result.exit_code == 1 and result.stderr.count("is no picture any more") == 2
+    assert not os.listdir(tmp_path / "copies")
+
+
+def test_a_file_that_is_larger_than_any_picture_is_not_copied(make, tmp_path, samples):
+    large = tmp_path / "disk.img"  # of which the file system stores the first bytes alone
+    large.write_bytes((samples / "coffee.jpg").read_bytes()[:100])
+    os.truncate(large, 10_000_000_000)
+    result = export(make({**GOOD, "path": str(large)}), "--copy-to", tmp_path / "copies")
+    assert result.exit_code == 1
+    assert "disk.img: is larger than any picture that is read (10.0 GB)" in result.stderr
     assert not os.listdir(tmp_path / "copies")
 
 

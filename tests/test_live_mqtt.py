@@ -2,8 +2,6 @@
 
 import doctest
 import json
-import os
-import re
 import shutil
 import signal
 import socket
@@ -12,10 +10,8 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, lacks
+from conftest import ROOT
 
-from edge_app.cli.live_setup import Places, make_outputs
-from edge_app.live import Camera
 from edge_app.live import mqtt as live_mqtt
 from edge_app.live.mqtt import Publisher
 
@@ -23,113 +19,7 @@ mqtt = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt")
 pytest.importorskip("cv2", reason="needs opencv-python")
 
 from live_servers import MjpegServer, wait_for  # noqa: E402
-
-PREFIX = "smoking-detector/hall"
-
-
-class Broker:
-    """A Mosquitto of our own on loopback."""
-
-    def __init__(self, folder):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        # Mosquitto 2.0.11 forgets to deliver to a subscriber what it queued for it while it was
-        # away, beyond max_inflight_messages.
-        self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-            f"persistence_location {folder}/\nmax_inflight_messages 1000\n"
-            + ("user root\n" if os.geteuid() == 0 else "")
-        )
-        self._program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-
-    @property
-    def url(self):
-        return f"mqtt://127.0.0.1:{self.port}/hall"
-
-    def start(self):
-        self._process = subprocess.Popen(
-            [self._program, "-c", self._config], stderr=subprocess.DEVNULL
-        )
-        wait_for(self._answers)
-
-    def _answers(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait(10)
-
-
-class Listener:
-    """A subscriber that the broker remembers, as Home Assistant would be."""
-
-    def __init__(self, port):
-        self.messages = []
-        self.client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False
-        )
-        self.ready = False
-        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=2)
-        self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
-        self.client.on_message = lambda _c, _u, message: self.messages.append(
-            (message.topic, message.payload.decode())
-        )
-        self.client.reconnect_delay_set(1, 1)
-        self.client.connect_async("127.0.0.1", port)
-        self.client.loop_start()
-        wait_for(lambda: self.ready)
-
-    def last(self, topic):
-        return next((text for name, text in reversed(self.messages) if name == topic), None)
-
-    def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-@pytest.fixture
-def broker(tmp_path):
-    if not (shutil.which("mosquitto") or os.path.exists("/usr/sbin/mosquitto")):
-        lacks("needs the package mosquitto")
-    server = Broker(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def listener(broker):
-    client = Listener(broker.port)
-    yield client
-    client.close()
-
-
-def test_home_assistant_finds_it_and_sees_the_state(broker, listener):
-    publisher = Publisher(broker.url)
-    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "online")
-    wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
-    topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
-    wait_for(lambda: listener.last(topic))
-    config = json.loads(listener.last(topic))
-    assert config["state_topic"] == f"{PREFIX}/state"
-    assert config["unique_id"] == "smoking-detector-hall"
-    assert [entry["topic"] for entry in config["availability"]] == [
-        f"{PREFIX}/availability",
-        f"{PREFIX}/sees",
-    ]
-    publisher.write({"event": "start", "id": "a"})
-    wait_for(lambda: listener.last(f"{PREFIX}/state") == "ON")
-    publisher.write({"event": "end", "id": "a"})
-    wait_for(lambda: listener.last(f"{PREFIX}/state") == "OFF")
-    publisher.write({"event": "lost", "id": "b"})
-    wait_for(lambda: listener.last(f"{PREFIX}/sees") == "offline")
-    assert publisher.close() == 0
-    wait_for(lambda: listener.last(f"{PREFIX}/availability") == "offline")
+from mqtt_broker import PREFIX, Broker  # noqa: E402
 
 
 def test_the_broker_says_so_when_it_dies(broker, listener):
@@ -265,76 +155,6 @@ def test_a_wrong_password_is_said_within_ten_seconds_and_the_right_one_later_hel
     publisher.close()
     broker.stop()
     assert "pa/s#s" not in caplog.text
-
-
-def test_cameras_of_one_detector_are_devices_of_their_own(broker, listener):
-    publishers = [Publisher(broker.url, name) for name in ("front door", "yard")]
-    for name in ("front-door", "yard"):
-        topic = f"homeassistant/binary_sensor/smoking-detector-hall-{name}/config"
-        wait_for(lambda topic=topic: listener.last(topic))
-        config = json.loads(listener.last(topic))
-        assert config["unique_id"] == f"smoking-detector-hall-{name}"
-        wait_for(lambda c=config: listener.last(c["availability"][0]["topic"]) == "online")
-    for publisher in publishers:
-        publisher.close()
-
-
-KNOWN = {  # https://www.home-assistant.io/integrations/binary_sensor.mqtt/#configuration-variables
-    *("availability", "availability_mode", "default_entity_id", "device", "device_class"),
-    *("enabled_by_default", "encoding", "entity_category", "entity_picture", "expire_after"),
-    *("force_update", "icon", "json_attributes_template", "json_attributes_topic", "name"),
-    *("off_delay", "origin", "payload_off", "payload_on", "platform", "qos", "state_topic"),
-    *("unique_id", "value_template"),
-}
-
-
-KNOWN_OF_DEVICE = {
-    *("configuration_url", "connections", "hw_version", "identifiers", "manufacturer", "model"),
-    *("model_id", "name", "serial_number", "suggested_area", "sw_version", "via_device"),
-}
-
-
-def test_home_assistant_that_starts_later_finds_everything(broker):
-    """What the documentation wants to be retained."""
-    publisher = Publisher(broker.url)
-    wait_for(lambda: publisher._client.is_connected())
-    publisher.write({"event": "start", "id": "a"})
-    late = Listener(broker.port)
-    wait_for(lambda: late.last(f"{PREFIX}/state") == "ON")
-    wait_for(lambda: late.last(f"{PREFIX}/availability") == "online")
-    wait_for(lambda: late.last(f"{PREFIX}/sees") == "online")
-    wait_for(lambda: late.last("homeassistant/binary_sensor/smoking-detector-hall/config"))
-    late.close()
-    publisher.close()
-
-
-def test_cameras_whose_names_look_alike_in_topics_are_still_two(broker, listener):
-    cameras = [Camera("0", "Tür"), Camera("1", "Tor"), Camera("2", "Tär")]
-    outputs = make_outputs(cameras, Places(mqtt=broker.url))
-    for slug, name in (("T-r-1", "Tür"), ("Tor", "Tor"), ("T-r-3", "Tär")):
-        topic = f"homeassistant/binary_sensor/smoking-detector-hall-{slug}/config"
-        wait_for(lambda topic=topic: listener.last(topic))
-        device = json.loads(listener.last(topic))["device"]
-        assert device["name"] == f"Smoking gesture detector hall, {name}"
-    for output in outputs:
-        output.close()
-
-
-def test_the_discovery_is_what_home_assistant_documents(broker, listener):
-    publisher = Publisher(broker.url)
-    topic = "homeassistant/binary_sensor/smoking-detector-hall/config"
-    wait_for(lambda: listener.last(topic))
-    config = json.loads(listener.last(topic))
-    publisher.close()
-    assert re.fullmatch(r"homeassistant/binary_sensor/[a-zA-Z0-9_-]+/config", topic)
-    assert set(config) <= KNOWN
-    assert {"state_topic", "unique_id", "device", "origin"} <= set(config)
-    assert config["origin"]["name"]  # required by Home Assistant
-    assert set(config["origin"]) <= {"name", "sw_version", "support_url"}
-    assert config["device"]["identifiers"]  # or connections
-    assert set(config["device"]) <= KNOWN_OF_DEVICE
-    assert config["availability_mode"] in ("all", "any", "latest")
-    assert all(set(entry) == {"topic"} for entry in config["availability"])
 
 
 def test_what_never_arrived_is_counted():

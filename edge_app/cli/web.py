@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge_app.cli.ending import NotWrittenError
 from edge_app.cli.options import load_classifier, model_options
 from edge_app.invocation import install_hint, invocation
 
@@ -60,6 +61,11 @@ def web(
     except ImportError as error:
         raise click.UsageError(
             f"The web page needs Gradio ({error}). Install it with: {install_hint('web')}"
+        ) from None
+    except OSError as error:
+        raise NotWrittenError(
+            f"No folder for uploads can be made ({error.strerror or error}). "
+            "Set TMPDIR to a folder that can be written."
         ) from None
     reach = Reach(host, port, root_path.rstrip("/"), allow_host, trust_proxy or ("127.0.0.1",))
     try:

@@ -111,7 +111,9 @@ def _take(record: dict[str, Any], folder: Path, kept: dict[str, Kept]) -> None:
             kept[lost] = Kept(started, None, camera)
         elif kind in _RESTORED and lost in kept:
             before = kept.pop(lost)
-            seconds = (started - before.started) / timedelta(seconds=1)
+            seconds = _number(record.get("lost_seconds"))
+            if seconds is None:  # of schema 1
+                seconds = max(0.0, (started - before.started) / timedelta(seconds=1))
             kept[f"{lost} {before.started}"] = replace(before, seconds=seconds)
         elif kind in ("start", "end"):
             known = kept.get(record["id"])

@@ -147,7 +147,7 @@ class Clips:
             writer.finish()
 
     def _complete(self, event: str, name: str) -> None:
-        prune(self.folder, _OURS, self._keep, self._days)
+        prune(self.folder, _OURS, self._keep, self._days, self.folder / name)
         self.on_done(event, name)
 
 

@@ -59,7 +59,7 @@ class Snapshots:
         if best is None:
             return None
         path = save_picture(self.folder, best[1], event.id)
-        self.prune()
+        self.prune(path)
         return path
 
     def prune_hourly(self) -> None:
@@ -72,9 +72,9 @@ class Snapshots:
             self._prune_at = time.monotonic() + 3600
             self.prune()
 
-    def prune(self) -> None:
-        """Deletes what is too much or too old."""
-        prune(self.folder, _OURS, self._keep, self._days)
+    def prune(self, newest: Path | None = None) -> None:
+        """Deletes what is too much or too old, but not the picture that was just written."""
+        prune(self.folder, _OURS, self._keep, self._days, newest)
 
 
 def make_place(folder: Path, ending: str) -> None:
@@ -87,7 +87,9 @@ def make_place(folder: Path, ending: str) -> None:
     remove_leftovers(folder, ".smoking-", f".partial{ending}")
 
 
-def prune(folder: Path, ours: re.Pattern[str], keep: int, days: float) -> None:
+def prune(
+    folder: Path, ours: re.Pattern[str], keep: int, days: float, newest: Path | None = None
+) -> None:
     """Deletes files of a folder that are too many or too old; other files are left alone.
 
     Args:
@@ -95,14 +97,17 @@ def prune(folder: Path, ours: re.Pattern[str], keep: int, days: float) -> None:
         ours: what their names are, which sort by time.
         keep: the newest so many are kept.
         days: older ones are deleted.
+        newest: the one that was just written; where the clock was set back, its name sorts as old.
 
     Raises:
         OSError: one cannot be deleted.
     """
-    files = sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
+    files = [path for path in folder.iterdir() if ours.fullmatch(path.name)]
+    files.sort(key=lambda path: (path == newest, path))
     oldest = time.time() - days * 86400
     for place, path in enumerate(files):
-        if place < len(files) - keep or path.stat().st_mtime < oldest:
+        is_old = path != newest and path.stat().st_mtime < oldest
+        if is_old or place < len(files) - keep:
             path.unlink(missing_ok=True)
 
 

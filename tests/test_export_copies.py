@@ -1,0 +1,122 @@
+"""Copies of found pictures: complete, under free names, and nothing is overwritten."""
+
+import errno
+import os
+import shutil
+
+import pytest
+from conftest import export
+
+from edge_app.export import copy_pictures, read_results, selected
+
+
+def test_copy_to_copies_the_found_and_says_so(result, tmp_path):
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+    assert f"2 copied: {tmp_path / 'found'}" in done.stderr
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+    original = tmp_path / "pictures" / "a.jpg"
+    copy = tmp_path / "found" / "a.jpg"
+    assert copy.read_bytes() == original.read_bytes()
+    assert copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+    assert copy.stat().st_ino != original.stat().st_ino
+
+
+def test_copying_again_copies_nothing_twice(result, tmp_path):
+    for expected in ("2 copied:", "0 copied, 2 there already:"):
+        done = export(result, "--copy-to", tmp_path / "found")
+        assert expected in done.stderr
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+
+
+def test_filters_choose_what_is_copied(result, tmp_path):
+    options = ("--copy-to", tmp_path / "rest", "--label", "NotSmoking")
+    export(result, *options)
+    assert os.listdir(tmp_path / "rest") == ["b.jpg"]
+
+
+def test_a_threshold_of_zero_copies_all_that_was_read(result, tmp_path):
+    export(result, "--copy-to", tmp_path / "all", "--min-score", "0")
+    assert sorted(os.listdir(tmp_path / "all")) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_pictures_of_one_name_get_numbers_and_nothing_is_overwritten(make_result, tmp_path):
+    paths = [tmp_path / folder / "a.jpg" for folder in ("x", "y", "z")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"\xff\xd8\xff" + path.parent.name.encode())
+    target = tmp_path / "found"
+    target.mkdir()
+    (target / "a.jpg").write_text("mine")
+    (target / "a-2.jpg").symlink_to("nowhere")
+    result = make_result(dict.fromkeys(paths, 0.9))
+    for _ in range(2):
+        assert export(result, "--copy-to", target).exit_code == 0
+    names = ("a.jpg", "a-3.jpg", "a-4.jpg", "a-5.jpg")
+    assert [(target / name).read_bytes()[-1:] for name in names] == [b"e", b"x", b"y", b"z"]
+    assert os.readlink(target / "a-2.jpg") == "nowhere"
+    assert len(os.listdir(target)) == 5
+
+
+def test_missing_originals_are_named_and_the_rest_is_copied(result, tmp_path):
+    (tmp_path / "pictures" / "a.jpg").unlink()
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 1
+    assert "a.jpg: no longer exists" in done.stderr
+    assert "1 copied, 1 missing" in done.stderr
+    assert os.listdir(tmp_path / "found") == ["c.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as on Unix")
+def test_a_pipe_in_place_of_a_picture_is_not_waited_for(make_result, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    result = make_result({tmp_path / "pipe.jpg": 0.9})
+    done = export(result, "--copy-to", tmp_path / "found")
+    assert done.exit_code == 1
+    assert "is no longer an ordinary file" in done.stderr
+
+
+def test_hard_links_take_no_room(result, tmp_path):
+    done = export(result, "--copy-to", tmp_path / "links", "--hard-link")
+    assert "0 copied, 2 hard-linked" in done.stderr
+    assert (tmp_path / "links" / "a.jpg").samefile(tmp_path / "pictures" / "a.jpg")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs a second file system")
+@pytest.mark.parametrize("options", [(), ("--hard-link",)])
+def test_another_disk_gets_copies(result, tmp_path, options):
+    target = f"/dev/shm/{os.getpid()}-found"
+    try:
+        done = export(result, "--copy-to", target, *options)
+        assert done.exit_code == 0, done.stderr
+        assert sorted(os.listdir(target)) == ["a.jpg", "c.jpg"]
+    finally:
+        shutil.rmtree(target)
+
+
+@pytest.mark.parametrize("hard_link", [False, True])
+def test_a_file_system_without_links_gets_copies(result, tmp_path, monkeypatch, hard_link):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")  # as FAT says
+
+    monkeypatch.setattr(os, "link", no_links)
+    rows = list(selected(read_results(result), "Smoking"))
+    for expected in ((2, 0), (0, 2)):
+        summary = copy_pictures(rows, tmp_path / "found", hard_link)
+        assert (summary.copied, summary.present) == expected
+    assert sorted(os.listdir(tmp_path / "found")) == ["a.jpg", "c.jpg"]
+
+
+def test_the_originals_own_folder_is_left_as_it_is(result, tmp_path):
+    before = {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()}
+    done = export(result, "--copy-to", tmp_path / "pictures")
+    assert "0 copied, 2 there already" in done.stderr
+    assert {p.name: p.read_bytes() for p in (tmp_path / "pictures").iterdir()} == before
+
+
+def test_a_table_and_copies_can_be_had_at_once(result, tmp_path):
+    options = ("--format", "jsonl", "--copy-to", tmp_path / "found")
+    done = export(result, *options)
+    assert len(done.stdout.splitlines()) == 4
+    assert len(os.listdir(tmp_path / "found")) == 2
