@@ -46,10 +46,32 @@ def result(make_result, tmp_path, samples):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """A small data set whose labels can be told by where a picture is bright."""
+    """A small data set: Smoking is bright on the left."""
     from conftest import make_dataset
 
     return make_dataset(tmp_path_factory.mktemp("dataset"), count=12, size=96)
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory, samples):
+    """A folder of 64 pictures: the samples, moved about and in other colours."""
+    import numpy as np
+    from PIL import Image
+
+    from edge_app.imaging import find_pictures, read_pixels
+    from train.recipe import read_recipe
+    from train.views import change_look
+
+    folder = tmp_path_factory.mktemp("crops") / "crops"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    recipe = read_recipe().views
+    pictures = [read_pixels(path) for path in find_pictures(samples)]
+    for number in range(64):
+        shift = tuple(int(n) for n in rng.integers(-40, 40, 2))
+        moved = np.roll(pictures[number % len(pictures)], shift, (0, 1))
+        Image.fromarray(change_look(moved, recipe, rng)).save(folder / f"{number}.png")
+    return folder
 
 
 @pytest.fixture

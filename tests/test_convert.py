@@ -22,23 +22,6 @@ from convert.quantize import FORMATS
 from edge_app import Classifier
 from edge_app.imaging import find_pictures, read_pixels
 from train.notebook import build_notebook_model
-from train.recipe import read_recipe
-from train.views import change_look
-
-
-@pytest.fixture(scope="module")
-def crops(tmp_path_factory, samples):
-    """A folder of 64 pictures: the samples, moved about and in other colours."""
-    folder = tmp_path_factory.mktemp("crops") / "crops"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    recipe = read_recipe().views
-    pictures = [read_pixels(path) for path in find_pictures(samples)]
-    for number in range(64):
-        shift = tuple(int(n) for n in rng.integers(-40, 40, 2))
-        moved = np.roll(pictures[number % len(pictures)], shift, (0, 1))
-        Image.fromarray(change_look(moved, recipe, rng)).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
