@@ -211,7 +211,7 @@ def test_on_a_phone_the_answer_comes_into_view(visit, samples):
     assert "Ctrl+V" not in page.locator("body").inner_text()
 
 
-@pytest.mark.parametrize("name", ["index-*.js", "index-*.css", "Blocks-*.js"])
+@pytest.mark.parametrize("name", ["index-*.js", "Blocks-*.js", "Image-*.js"])
 def test_where_a_file_of_the_page_does_not_arrive_it_is_loaded_again(browser, site, name):
     """As on a bad connection. Gradio's page stays empty then, for ever."""
     context = browser.new_context(locale="id-ID")
@@ -228,6 +228,18 @@ def test_where_a_file_of_the_page_does_not_arrive_it_is_loaded_again(browser, si
     wait_until_ready(page)
     context.close()
     assert len(lost) >= 2
+
+
+def test_where_a_file_of_the_page_never_arrives_it_says_so_and_stops(browser, site):
+    context, loads = browser.new_context(locale="en-US"), []
+    context.add_init_script("history.replaceState({loads: 5}, '')")  # four times in vain
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.route("**/assets/index-*.js", lambda route: (loads.append(route), route.abort()))
+    page.goto(site)
+    expect(page.locator("#arrival")).to_have_text(TEXTS["en"]["arrival_never"])
+    context.close()
+    assert len(loads) == 1
 
 
 def test_in_a_space_it_asks_no_other_server_and_the_console_has_no_error(visit, tmp_path):

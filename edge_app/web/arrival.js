@@ -1,5 +1,5 @@
-// Runs before Gradio does, whose page stays empty for ever where one of its files does not arrive,
-// as on a bad connection or from a busy server: the page is then loaded again.
+// Runs before Gradio does, whose page stays empty or in parts for ever where one of its files does
+// not arrive, as on a bad connection: the page is then loaded again, unless it is in use.
 (() => {
   const SENTENCES = "__SENTENCES__";
   const MOST = 5;
@@ -7,9 +7,10 @@
   const language = window.visitorLanguages.map((code) => code.split("-")[0]).find((code) => SENTENCES[code]);
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   let lost = false;
+  let used = false;
 
   async function again() {
-    if (lost || document.querySelector("#result")) return;
+    if (lost || used) return;  // a visitor who has begun keeps what is there
     lost = true;
     const line = document.createElement("p");
     line.id = "arrival";
@@ -26,6 +27,12 @@
     history.replaceState({ ...history.state, loads: loads + 1 }, "");
     location.reload();
   }
+  for (const kind of ["pointerdown", "keydown"])
+    addEventListener(kind, () => {
+      if (used || !document.querySelector("#result")) return;
+      used = true;
+      history.replaceState({ ...history.state, loads: 1 }, "");
+    }, true);
   addEventListener("vite:preloadError", again);
   addEventListener("error", ({ target }) => {
     if (target.matches?.("script[type=module], link[rel=stylesheet], link[rel=modulepreload]")) again();

@@ -1,6 +1,5 @@
 // What the page does in the browser beside what Gradio does; see also language.js and result.js.
 (() => {
-  history.replaceState({ ...history.state, loads: 1 }, "");  // of arrival.js: this one has arrived
   if (!window.isSecureContext) document.documentElement.dataset.insecure = "";
   const within = (selector) => document.querySelector(selector);
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
