@@ -8,6 +8,7 @@ from pathlib import Path
 
 from conftest import SHIPPED_INT8
 from PIL import Image
+from webpage import WAIT, chromium
 from webvisit import (
     ABOUT,
     BATCH,
@@ -22,6 +23,8 @@ from webvisit import (
     upload,
     wait_until_ready,
 )
+
+from edge_app.web.texts import TEXTS
 
 
 def png(width, height):
@@ -51,6 +54,17 @@ def test_the_live_camera_gets_a_state_and_a_time_line_and_no_frame_is_stored(vis
         "document.querySelector('#live-state polyline').getAttribute('points').split(' ')[3]"
     )
     assert sorted(temporary.rglob("*")) == before
+
+
+def test_a_visitor_without_a_camera_is_told_so(site):
+    with chromium("--use-fake-device-for-media-stream=device-count=0") as browser:
+        page = browser.new_page(locale="id-ID")
+        page.set_default_timeout(WAIT)
+        page.goto(site)
+        wait_until_ready(page)
+        open_tab(page, LIVE)
+        page.locator("#camera-input").get_by_title("Klik untuk mengizinkan kamera").first.click()
+        expect(page.locator("#live-state")).to_have_text(TEXTS["id"]["camera_none"])
 
 
 def test_the_camera_of_the_live_tab_stops_when_another_tab_is_opened(visit):

@@ -69,6 +69,10 @@ TEXTS: dict[str, str] = {
     "picture_note_touch": "Choose a picture or take a photo.",
     "no_camera": "The camera works only over HTTPS or on localhost. Ask whoever runs this page "
     "for an HTTPS address, or upload a picture.",
+    "camera_denied": "The browser does not allow this page to use the camera. Allow it in the "
+    "browser's settings, then try again.",
+    "camera_none": "No camera was found. Connect one, or upload a picture.",
+    "camera_busy": "The camera cannot be opened. Another program may be using it.",
     "examples_rendered": "The man is rendered: we found no free photograph of a person smoking. "
     "His empty hand shows how far the model goes by the gesture. Try your own camera or picture.",
     "sample_smoking": "Cigarette",

@@ -71,6 +71,10 @@ TEXTS: dict[str, str] = {
     "picture_note_touch": "Pilih gambar atau ambil foto.",
     "no_camera": "Kamera hanya berfungsi lewat HTTPS atau di localhost. Mintalah alamat HTTPS "
     "kepada pengelola halaman ini, atau unggah gambar.",
+    "camera_denied": "Peramban tidak mengizinkan halaman ini memakai kamera. Izinkan di setelan "
+    "peramban, lalu coba lagi.",
+    "camera_none": "Kamera tidak ditemukan. Sambungkan kamera, atau unggah gambar.",
+    "camera_busy": "Kamera tidak dapat dibuka. Mungkin sedang dipakai program lain.",
     "examples_rendered": "Pria ini dibuat dengan komputer: kami tidak menemukan foto orang merokok "
     "yang berlisensi bebas. Tangannya yang kosong menunjukkan seberapa jauh model menilai "
     "gerakannya saja. Coba kamera atau gambar Anda sendiri.",

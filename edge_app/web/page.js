@@ -76,15 +76,28 @@
     section.append(Object.assign(document.createElement("p"), { textContent: words }));
     within(`${place} .prose`).replaceChildren(section);
   }
+  const shown = () => ["#result", "#live-state", "#batch-message"].find((place) => within(place)?.offsetParent);
   function failed(toast) {
     const words = toast.querySelector(".toast-text, .toast-message-text")?.textContent.trim();
-    const place = ["#result", "#batch-message"].find((place) => within(place)?.offsetParent);
+    const place = shown();
     if (!words || !place || toast.dataset.words === words) return;
     toast.dataset.words = words;
-    const free = !within(`${place} section:not(.empty, .waiting, .failed)`);
+    const free = place === "#live-state" || !within(`${place} section:not(.empty, .waiting, .failed)`);
     toast.classList.toggle("placed", free);
     if (free) fail(place, words);
   }
+
+  // Gradio says nothing where there is no camera, or the visitor does not allow it.
+  const open = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+  if (open) navigator.mediaDevices.getUserMedia = async (wanted) => {
+    try {
+      return await open(wanted);
+    } catch (error) {
+      const keys = { NotAllowedError: "camera_denied", NotFoundError: "camera_none" };
+      fail(shown(), window.page.say(keys[error.name] ?? "camera_busy"));
+      throw error;
+    }
+  };
 
   // The camera of the Live tab stops when nobody can see it.
   function rest() {
