@@ -79,7 +79,7 @@ def test_the_camera_of_the_live_tab_stops_when_another_tab_is_opened(visit):
     expect(button).to_have_text("Stop")
     open_tab(page, HISTORY)
     open_tab(page, LIVE)
-    expect(button).to_have_text("Record")
+    expect(button).to_have_text("Start")
 
 
 def test_a_batch_of_pictures_and_a_zip_gives_table_gallery_csv_and_history(

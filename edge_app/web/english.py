@@ -154,7 +154,6 @@ TEXTS: dict[str, str] = {
     "g_shoot": "Take the photo",
     "g_start": "Start",
     "g_stop": "Stop",
-    "g_record": "Record",
     "g_waiting": "Waiting",
     "g_uploading": "Uploading...",
     "g_clear": "Clear",

@@ -159,7 +159,6 @@ TEXTS: dict[str, str] = {
     "g_shoot": "Ambil foto ini",
     "g_start": "Mulai",
     "g_stop": "Berhenti",
-    "g_record": "Rekam",
     "g_waiting": "Menunggu",
     "g_uploading": "Mengunggah...",
     "g_clear": "Bersihkan",

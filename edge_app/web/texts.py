@@ -29,6 +29,7 @@ GRADIO = {
     "Click to upload or drop files": "g_click",
     "File upload": "g_upload",
     "start recording": "g_start",
+    "Record": "g_start",
     "stop recording": "g_stop",
     "capture photo": "g_shoot",
     "Remove Image": "g_remove",
