@@ -56,7 +56,7 @@ def pytest_report_header() -> str | None:
     return missing if WITHOUT_TENSORFLOW else None
 
 
-SLOW_FIXTURES = {"cluster", "visit", "make_environment", "empty_environment"}
+SLOW_FIXTURES = {"cluster", "browser", "visit", "make_environment", "empty_environment"}
 """What starts a Ray cluster, a browser, or an installation: slow, but for one test of each kind."""
 ONE_OF_EACH = {
     "test_results_are_those_of_the_local_engine",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import SHIPPED_INT8
 from PIL import Image
-from webpage import WAIT, chromium
+from webpage import WAIT, launched
 from webvisit import (
     ABOUT,
     BATCH,
@@ -56,9 +56,10 @@ def test_the_live_camera_gets_a_state_and_a_time_line_and_no_frame_is_stored(vis
     assert sorted(temporary.rglob("*")) == before
 
 
-def test_a_visitor_without_a_camera_is_told_so(site):
-    with chromium("--use-fake-device-for-media-stream=device-count=0") as browser:
-        page = browser.new_page(locale="id-ID")
+def test_a_visitor_without_a_camera_is_told_so(browser, site):
+    none = "--use-fake-device-for-media-stream=device-count=0"
+    with launched(browser.browser_type, none) as without:
+        page = without.new_page(locale="id-ID")
         page.set_default_timeout(WAIT)
         page.goto(site)
         wait_until_ready(page)

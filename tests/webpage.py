@@ -108,15 +108,19 @@ def served(
 def chromium(*options: str):
     """The system's Chromium, driven by Playwright; skips the test if it is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
+    with api.sync_playwright() as playwright, launched(playwright.chromium, *options) as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def launched(kind, *options: str):
+    """The same from a Playwright that runs already, of which a process has only one."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         lacks("needs Chromium: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=[*QUIET, *options], timeout=WAIT
-        )
-        yield browser
-        browser.close()
+    browser = kind.launch(executable_path=program, args=[*QUIET, *options], timeout=WAIT)
+    yield browser
+    browser.close()
 
 
 def ask(url, data=None, method=None, **headers):
