@@ -213,7 +213,7 @@ def test_on_a_phone_the_answer_comes_into_view(visit, samples):
 
 @pytest.mark.parametrize("name", ["index-*.js", "Blocks-*.js", "Image-*.js"])
 def test_where_a_file_of_the_page_does_not_arrive_it_is_loaded_again(browser, site, name):
-    """As on a bad connection. Gradio's page stays empty then, for ever."""
+    """As on a bad connection. Gradio's own page then stays empty forever."""
     context = browser.new_context(locale="id-ID")
     page, lost = context.new_page(), []
     page.set_default_timeout(WAIT)

@@ -1,5 +1,5 @@
-// Runs before Gradio does, whose page stays empty or in parts for ever where one of its files does
-// not arrive, as on a bad connection: the page is then loaded again, unless it is in use.
+// Runs before Gradio. If one of Gradio's files does not arrive, as on a bad connection, the page
+// stays empty or incomplete. It is then loaded again, unless the visitor has begun to use it.
 (() => {
   const SENTENCES = "__SENTENCES__";
   const MOST = 5;

@@ -1,4 +1,4 @@
-"""The answer for one picture, and what stands in its place where there is none."""
+"""The answer for one picture, and the cards without an answer: empty, waiting, error."""
 
 from __future__ import annotations
 

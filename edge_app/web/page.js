@@ -87,7 +87,7 @@
     if (free) fail(place, words);
   }
 
-  // Gradio says nothing where there is no camera, or the visitor does not allow it.
+  // Without a camera, or if the visitor does not allow it, Gradio says nothing.
   const open = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
   if (open) navigator.mediaDevices.getUserMedia = async (wanted) => {
     try {
