@@ -28,8 +28,7 @@ from edge_app.parallel import map_ahead
 
 TRAINING, VALIDATION, TESTING = SPLITS = ("Training", "Validation", "Testing")
 COLUMNS = ("picture", "set", "kind", "smoking", "group", "split")
-SHORTER_SIDE = 288
-"""Pictures are kept for training with their shorter side at most this, in pixels."""
+SHORTER_SIDE = 288  # pixels; larger pictures are kept for training at this size
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as shares of a picture's width and height."""

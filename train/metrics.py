@@ -11,8 +11,7 @@ from scipy import stats
 from sklearn import metrics
 
 LABELS = ("NotSmoking", "Smoking")
-ALARMS = (0.01, 0.02, 0.05)
-"""Shares of false alarms at which the recall is reported."""
+ALARMS = (0.01, 0.02, 0.05)  # shares of false alarms at which the recall is reported
 
 Figure = dict[str, Any]
 """A number with its 95 % interval: ``value``, ``interval``, and for shares ``hits`` and ``of``."""
@@ -57,6 +56,8 @@ def measure(
     (kept, alarms), (_, hits) = confusion
     against = negative if others is None or len(negative) >= 50 else others
     low, high = uncertain or (threshold, threshold)
+    auc, ranked = delong(positive, against), np.concatenate([positive, against])
+    truth = np.arange(len(ranked)) < len(positive)
     right, recall = share(kept + hits, len(smoking)), share(hits, len(positive))
     return {
         "pictures": len(smoking),
@@ -65,7 +66,8 @@ def measure(
         "recall": recall,
         "false_alarms": share(alarms, len(negative)),
         "uncertain": share(((scores >= low) & (scores < high)).sum(), len(scores)),
-        "auc": delong(positive, against),
+        "auc": auc,
+        "average_precision": auc and float(metrics.average_precision_score(truth, ranked)),
         "recall_at": {f"{limit:g}": recall_at(positive, against, limit) for limit in ALARMS},
         "calibration_error": expected_calibration_error(scores, smoking),
         "confusion_matrix": confusion.tolist(),

@@ -7,8 +7,7 @@ import numpy as np
 
 from train.views import SIZE
 
-Arrays = tuple[np.ndarray, np.ndarray]
-"""Pixels ``uint8[n, SIZE, SIZE, 3]``, RGB, and labels ``float32[n, 1]``."""
+Arrays = tuple[np.ndarray, np.ndarray]  # uint8[n, SIZE, SIZE, 3], RGB; labels float32[n, 1]
 
 
 def train_notebook(training: Arrays, validation: Arrays, seed: int) -> keras.Model:

@@ -18,7 +18,7 @@ from sklearn.calibration import CalibrationDisplay
 from edge_app.files import whole_file
 from edge_app.imaging import read_thumbnail
 from train.data import Example
-from train.metrics import LABELS, area, expected_calibration_error, percent, table
+from train.metrics import ALARMS, LABELS, area, expected_calibration_error, percent, table
 
 _TABLES = {
     "datasets": "By data set",
@@ -47,17 +47,21 @@ def to_markdown(report: dict[str, Any], folder: str) -> str:
         parts.append(
             f"From a logit of {looks['from']:.3g} on, a picture is looked at again (squares of "
             f"{squares} of its shorter side): {percent(report['looked_again'])} of these pictures, "
-            f"{percent(report['looked_again_without_smoking'])} of those without smoking."
+            f"{percent(report['looked_again_without_smoking'])} of those without smoking. One look "
+            f"takes the model {report['ms_one_look']:.1f} ms here, all looks "
+            f"{report['ms_all_looks']:.1f} ms per picture."
         )
-    head = ["pictures", "looks", "AUC", "recall at 1 %", "recall at 2 %", "recall at 5 %", "recall"]
+    recalls = [f"recall at {100 * limit:g} %" for limit in ALARMS]
+    head = ["pictures", "looks", "AUC", "average precision", *recalls, "recall", "false alarms"]
     rows = []
     for name in report["all_looks"]:
         for key in ("one_look", "all_looks") if looks else ("all_looks",):
             r = report[key][name]
             shares = [*r["recall_at"].values(), r["recall"], r["false_alarms"], r["uncertain"]]
-            error = f"{r['calibration_error']:.3f}"
-            rows.append([name, key.split("_")[0], area(r["auc"]), *map(percent, shares), error])
-    parts.append(table([*head, "false alarms", "uncertain", "calibration error"], rows))
+            precision = f"{r['average_precision']:.3f}" if r["auc"] else "-"
+            error, looked = f"{r['calibration_error']:.3f}", key.split("_")[0]
+            rows.append([name, looked, area(r["auc"]), precision, *map(percent, shares), error])
+    parts.append(table([*head, "uncertain", "calibration error"], rows))
     for key, title in _TABLES.items():
         rows = []
         for name, r in sorted(report[key].items(), key=lambda result: result[1]["accuracy"]):

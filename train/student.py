@@ -103,8 +103,8 @@ def fit(
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> keras.Model:
-    """Trains, or resumes from the last checkpoint, with the same result: views, dropout and the
-    optimizer's state depend on the step alone.
+    """Trains, or resumes from the last checkpoint with the same result, since views, dropout and
+    the optimizer's state depend on the step alone. Gives the model with the averaged weights.
 
     Args:
         start: makes the model that a new training begins with.
@@ -112,9 +112,6 @@ def fit(
         state: file of the checkpoint.
         recipe: the numbers.
         say: gets one line per checkpoint, with the time to go.
-
-    Returns:
-        The model with the averaged weights.
     """
     numbers = recipe.student
     keras.utils.set_random_seed(recipe.seed)

@@ -21,18 +21,14 @@ from train.recipe import Recipe
 
 cv2.setNumThreads(1)
 
-SIZE = 224
-"""Side of a view in pixels."""
-
-Odds = dict[str, float]
-"""Probability of each change by its name in the recipe."""
+SIZE = 224  # pixels, side of a view
+Odds = dict[str, float]  # probability of each change by its name in the recipe
 
 _WORDS = [
     *("SALE", "NEW", "the", "of", "and", "FILM", "1954", "smoking", "no", "open", "best", "cafe"),
     *("tonight", "STARRING", "price", "total", "12.50", "please", "news", "a", "story"),
 ]
-_GREY = np.float32([0.299, 0.587, 0.114])
-"""Weights of red, green and blue in the luma of ITU-R BT.601."""
+_GREY = np.float32([0.299, 0.587, 0.114])  # of red, green, blue in the luma of ITU-R BT.601
 
 
 class Views(keras.utils.PyDataset):
