@@ -5,6 +5,7 @@ What they need is imported where it is used: not every machine has all of it.
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,33 @@ def crops(tmp_path_factory, samples):
         moved = np.roll(pictures[number % len(pictures)], shift, (0, 1))
         Image.fromarray(change_look(moved, recipe, rng)).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> Path:
+    """A small network of the same parts as the student: training does not know the difference."""
+    import keras
+
+    from train.views import SIZE
+
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(8, 7, strides=8),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.3),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model = keras.Model(model.inputs, model.outputs)
+    file = tmp_path_factory.mktemp("start") / "start.keras"
+    model.save(file)
+    return file
 
 
 @pytest.fixture

@@ -37,29 +37,6 @@ def pictures(tmp_path_factory) -> list[tuple[Example, np.ndarray]]:
     return [(replace(example, boxes=box), picture) for example, picture in read]
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory) -> Path:
-    """A small network of the same parts as the student: training does not know the difference."""
-    keras.utils.set_random_seed(3)
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3)),
-            layers.Rescaling(1 / 127.5, offset=-1),
-            layers.Conv2D(8, 7, strides=8),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.GlobalAveragePooling2D(),
-            layers.Dropout(0.3),
-            layers.Dense(1, activation="sigmoid"),
-        ]
-    )
-    model = keras.Model(model.inputs, model.outputs)
-    file = tmp_path_factory.mktemp("start") / "start.keras"
-    model.save(file)
-    return file
-
-
 def views(pictures, first: int = 0, steps: int = 4, seed: int = 1, batch: int = 16) -> Views:
     return Views(pictures, np.ones(len(pictures)), recipe_with(seed, batch=batch), first, steps)
 
