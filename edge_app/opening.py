@@ -230,17 +230,23 @@ class _PictureFile(_Counting, io.BufferedReader):
 
 
 def open_file(path: str | os.PathLike[str]) -> _PictureFile:
-    """Opens an ordinary file.
+    """Opens an ordinary file, and nothing else even for a moment.
+
+    Whoever writes to a pipe would take it for a reader, a serial port would reset what is connected
+    to it, and ``/dev/watchdog`` would restart the machine.
 
     Raises:
         PictureError: it is something else, or the path holds a NUL.
         OSError: it is not there, or may not be read.
     """
-    # Opening a pipe would wait for its other end, but for this flag.
+    # The flag is for a pipe that takes the place of the file just now: it would wait for its end.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # to open a folder says what it is
+            raise PictureError("is no ordinary file")
         file = _PictureFile(io.FileIO(path, opener=lambda name, _: os.open(name, flags)))
-    except OSError:
+    except (OSError, PictureError):
         raise
     except ValueError:
         raise PictureError("is no valid path") from None

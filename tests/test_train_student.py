@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import ROOT, make_dataset, run_module
-from PIL import Image
+from fixtures import write_training
 
 from edge_app.decision import read_decision
 from train.data import Example, find_examples, load_picture, read_pictures
@@ -201,18 +201,7 @@ def test_the_start_of_the_recipe_is_in_the_history(tmp_path):
 def trained(tmp_path_factory, start) -> tuple[Path, str]:
     """A model trained by the command with a small recipe, and what was printed."""
     folder = tmp_path_factory.mktemp("trained")
-    for name, colour in (("Smoking", (200, 60, 60)), ("NotSmoking", (60, 60, 200))):
-        (folder / "set" / name).mkdir(parents=True)
-        for number in range(24):
-            tone = tuple(c + number for c in colour)
-            Image.new("RGB", (64, 64), tone).save(folder / "set" / name / f"{number}.png")
-    text = SHIPPED.read_text()
-    text = re.sub(r"\[start\].*?\n\n", "", text, flags=re.DOTALL)
-    small = {"steps": 24, "batch": 8, "warmup": 1, "checkpoint": 12}
-    for name, value in {**small, "learning_rate": 0.02}.items():
-        text = re.sub(rf"^{name} = \S+", f"{name} = {value}", text, flags=re.MULTILINE)
-    text = text.replace("ema = 0.99 ", "ema = 0.5 ")
-    (folder / "small.toml").write_text(f'start = "{start}"\n{text}')
+    write_training(folder, start)
     arguments = ("train", "--data", "set", "--out", "m.keras", "--recipe", "small.toml")
     result = run_module(*arguments, cwd=folder)
     assert result.returncode == 0, result.stderr[-2000:]

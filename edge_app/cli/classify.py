@@ -48,7 +48,7 @@ def classify(
     from edge_app.scan.isolation import protected
 
     classifier = load_classifier(model, threshold, looks)
-    unreadable = 0
+    count = unreadable = 0
     with protected(classifier) as classify_source:
         for path in (picture for given in paths for picture in find_pictures(given)):
             start = time.perf_counter()
@@ -56,6 +56,7 @@ def classify(
             elapsed_ms = (time.perf_counter() - start) * 1000
             prediction = result if isinstance(result, Prediction) else None
             error = None if prediction else str(result or "there is no such file")
+            count += 1
             unreadable += prediction is None
             if format == "jsonl":
                 click.echo(_record(path, prediction, error, elapsed_ms))
@@ -63,6 +64,8 @@ def classify(
                 click.echo(answer_line(prediction, path))
             else:
                 click.echo(f"{printable(path)}: {error}", err=True)
+    if not count:
+        click.echo("No pictures found", err=True)
     sys.exit(SOME_UNREADABLE if unreadable else 0)
 
 
