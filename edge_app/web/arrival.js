@@ -15,7 +15,8 @@
     const line = document.createElement("p");
     line.id = "arrival";
     line.setAttribute("role", "status");
-    line.style.cssText = "position: fixed; inset: 40% 1rem auto; text-align: center; font: 1.1rem system-ui; color: gray";
+    line.style.cssText = "position: fixed; z-index: 9; inset: auto 0 0; margin: 0; padding: 1rem; "
+      + "text-align: center; font: 1rem system-ui; background: #1c2430; color: #fff";
     line.textContent = SENTENCES[language ?? "en"][loads < MOST ? 0 : 1];
     (document.body ?? document.documentElement).append(line);
     if (loads >= MOST) return;
@@ -31,6 +32,7 @@
     addEventListener(kind, () => {
       if (used || !document.querySelector("#result")) return;
       used = true;
+      document.getElementById("arrival")?.remove();
       history.replaceState({ ...history.state, loads: 1 }, "");
     }, true);
   addEventListener("vite:preloadError", again);
