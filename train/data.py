@@ -67,7 +67,7 @@ def read_table(file: Path, data: Path) -> list[Example]:
     """Reads a CSV file with the columns `COLUMNS`; its pictures are relative to the data folder.
 
     Boxes come from ``boxes.csv`` beside the file and in the data folder, as in `find_examples`.
-    Nothing is given where the folder holds none of the pictures.
+    The list is empty if the folder holds none of the pictures.
 
     Raises:
         DatasetError: the file or some pictures are missing, or a value makes no sense.

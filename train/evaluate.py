@@ -148,8 +148,8 @@ def main(
         report["looks_alone"] = looks_alone(examples)
     out = out or model.with_name(f"{model.stem}_{model.suffix[1:]}_evaluation")
     write_plots(smoking, all_looks, np.array(families), decision.threshold, out / "plots.png")
-    content, document = json.dumps(report, indent=1) + "\n", out.with_name(f"{out.name.upper()}.md")
-    texts = {out / "evaluation.json": content, document: to_markdown(report, out.name)}
+    document, content = out.with_name(f"{out.name.upper()}.md"), to_markdown(report, out.name)
+    texts = {document: content, out / "evaluation.json": json.dumps(report, indent=1) + "\n"}
     for path, text in texts.items():
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
