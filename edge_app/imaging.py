@@ -265,19 +265,24 @@ def find_pictures(path: str | os.PathLike[str]) -> Iterator[Path]:
     if not os.path.isdir(path):
         yield path
         return
-    try:
-        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    except OSError:
-        yield path
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+    levels = [("", iter([os.fspath(path)]))]  # names alone: a folder may hold a million
+    while levels:
+        above, names = levels[-1]
+        name = next(names, None)
+        if name is None:
+            levels.pop()
             continue
-        if os.path.isdir(entry.path):
-            if not entry.is_symlink() and not skip_reason(entry.name, path.name):
-                yield from find_pictures(entry.path)
-        elif looks_like_picture(entry.path):
-            yield Path(entry.path)
+        inner = os.path.join(above, name)
+        if not os.path.isdir(inner):
+            if looks_like_picture(inner):
+                yield Path(inner)
+        elif not above or not (os.path.islink(inner) or skip_reason(name, Path(above).name)):
+            try:
+                listed = sorted(n for n in os.listdir(inner) if not n.startswith("."))
+            except OSError:
+                yield Path(inner)
+            else:
+                levels.append((inner, iter(listed)))
 
 
 def _to_picture(decoded: Decoded, size: int) -> Picture:

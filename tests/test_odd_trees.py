@@ -102,3 +102,40 @@ def test_links_in_a_circle_end(tmp_path, samples):
 def test_a_folder_without_pictures_is_said(tmp_path):
     result = run("classify", tmp_path)
     assert (result.exit_code, result.output) == (0, "No pictures found\n")
+
+
+@pytest.mark.parametrize("command", ["classify", "scan"])
+def test_a_tree_may_be_deeper_than_python_recurses(tmp_path, samples, command, monkeypatch):
+    depth = 1100  # more than its limit of 1,000 calls
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    monkeypatch.chdir(tree)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    shutil.copy(samples / "coffee.jpg", "coffee.jpg")
+    try:
+        options = ["--db", tmp_path / "out.db"] if command == "scan" else []
+        result = run(command, tree, *options)
+        assert result.exit_code == 0, result.output[-500:]
+        assert "1 pictures scanned" in result.output or result.output.startswith("NotSmoking")
+    finally:  # what removes folders recurses, too
+        os.remove("coffee.jpg")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+def test_a_folder_of_many_files_is_listed_in_little_memory(tmp_path):
+    import tracemalloc
+
+    from edge_app.imaging import find_pictures
+
+    for number in range(5_000):
+        os.close(os.open(tmp_path / f"{number}.jpg", os.O_CREAT))
+    tracemalloc.start()
+    found = find_pictures(tmp_path)
+    next(found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / 5_000 < 120  # bytes per file, so a million takes about 100 MB
