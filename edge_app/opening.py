@@ -33,6 +33,7 @@ LARGEST_FILE = 2_000_000_000
 _UNSUPPORTED = re.compile(r"unsupported|not supported|cannot handle|unknown|unrecognized", re.I)
 """What Pillow's messages have in common where a file is sound and of a kind that it cannot read."""
 
+_COMPRESSION, _PHOTOMETRIC, _YCBCR = 259, 262, 6
 _DNG_VERSION, _NEW_SUBFILE, _SUB_IFDS = 0xC612, 254, 330
 """Tags of TIFF by which camera raw files are told: Adobe's DNG, and those that hold a thumbnail
 first and the picture in a directory below it (NEF, ARW, PEF)."""
@@ -144,7 +145,7 @@ def open_picture(file: BinaryIO) -> ImageFile.ImageFile:
             raise PictureError(f"is damaged or cut short ({error})") from None
     image = _construct(form, file)
     if form == "TIFF":
-        _refuse_raw(image, head)
+        _refuse_tiff(image, head)
     elif image.info.get("progressive") and (
         problem := scans_problem(count_scans(file), image.width * image.height)
     ):
@@ -186,8 +187,12 @@ def _construct(form: str, file: BinaryIO) -> ImageFile.ImageFile:
         raise UnidentifiedImageError(str(error)) from None
 
 
-def _refuse_raw(image: Image.Image, head: bytes) -> None:
+def _refuse_tiff(image: Image.Image, head: bytes) -> None:
     tags = getattr(image, "tag_v2", {})
+    if (
+        tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION) == 1
+    ):  # for Pillow it is cut short
+        raise PictureError("is of a kind that is not supported (YCbCr without compression)")
     thumbnail = _SUB_IFDS in tags and int(tags.get(_NEW_SUBFILE, 0)) & 1
     if _DNG_VERSION in tags or thumbnail or head[8:10] == b"CR":
         raise PictureError("is a camera raw file, which is not read; export it as JPEG")

@@ -240,6 +240,8 @@ def _unsupported() -> Iterator[Kind]:
     tiff = encoded(photograph(64, 64), "TIFF")
     other = tiff.replace(struct.pack("<HHIH", 259, 3, 1, 1), struct.pack("<HHIH", 259, 3, 1, 34712))
     yield Kind("jpeg2000.tif", other, ERROR, "not supported")
+    brightness = encoded(photograph(64, 64).convert("YCbCr"), "TIFF")
+    yield Kind("ycbcr.tif", brightness, ERROR, "not supported")
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 6, 0, 0, 0))
     apple = _chunk(b"CgBI", b"P\0 \x02") + header
     yield Kind("iphone.png", b"\x89PNG\r\n\x1a\n" + apple, ERROR, "not supported")
