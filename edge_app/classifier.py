@@ -23,7 +23,7 @@ from edge_app.metadata import MetadataError, read_metadata
 from edge_app.prediction import ModelError, ModelInfo, Prediction
 from edge_app.runtime import RuntimeMissingError, make_interpreter
 from edge_app.tensors import Tensor, cells, check_contract, dequantize, outputs, quantize
-from edge_app.trial import TrialError, one_line, read_model, try_out
+from edge_app.trial import TrialError, read_model, refusal, try_out
 
 __all__ = ["DEFAULT_MODEL", "Classifier", "ModelError", "ModelInfo", "Prediction"]
 
@@ -98,9 +98,7 @@ class Classifier:
         except RuntimeMissingError:
             raise
         except _DAMAGE as error:
-            raise ModelError(
-                f"{path}: cannot be loaded, it may be damaged ({one_line(error)})"
-            ) from None
+            raise ModelError(f"{path}: {refusal('loaded', error)}") from None
         if threshold is not None:
             decision = decision.with_threshold(threshold)
         if looks is not None:

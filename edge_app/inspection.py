@@ -15,6 +15,7 @@ from edge_app.labels import LABEL_FILE, choose_positive, labels_beside
 from edge_app.metadata import Metadata, MetadataError, last_operator, read_metadata
 from edge_app.preprocessing import NAMED, Preprocessing
 from edge_app.runtime import make_interpreter
+from edge_app.trial import refusal
 
 _log = logging.getLogger(__name__)
 
@@ -70,8 +71,7 @@ def describe(
     try:
         interpreter, _ = make_interpreter(content, threads=1)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ForeignModelError(f"cannot be loaded, it may be damaged ({reason})") from None
+        raise ForeignModelError(refusal("loaded", error)) from None
     taken, made = _check_shapes(interpreter)
     metadata = None
     with contextlib.suppress(MetadataError, LookupError, ValueError):

@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import hashlib
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -29,6 +30,9 @@ _SECONDS = 60.0
 """For loading a model and one inference on the slowest machine."""
 _MEMORY = 2_000_000_000
 """Bytes that the process may take beside what it has."""
+
+_LACKS = re.compile(r"unresolved custom op|Select TensorFlow op|Didn't find op for builtin opcode")
+"""What LiteRT says of a sound model with operators of another program, or of a newer version."""
 
 _passed: set[str] = set()
 """Checksums of what ran in this process or one that it was forked from."""
@@ -90,16 +94,24 @@ def run_once(content: bytes) -> str | None:
     except MemoryError:
         return "needs more memory than a model may"
     except Exception as error:
-        return f"cannot be run, it may be damaged ({one_line(error)})"
+        return refusal("run", error)
     if not all(np.isfinite(output).all() for output in outputs):
         return "gives no numbers for an empty picture"
     return None
 
 
-def one_line(error: BaseException) -> str:
-    """What an exception says, on one line that is not long."""
+def refusal(what: str, error: BaseException) -> str:
+    """Why the runtime refuses a model, on one line that is not long.
+
+    Args:
+        what: was tried, such as ``loaded``.
+        error: that came of it.
+    """
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    text = text if len(text) <= 200 else f"{text[:200]}…"
+    if _LACKS.search(text):
+        return f"cannot be {what}: it has operators that this runtime lacks ({text})"
+    return f"cannot be {what}, it may be damaged ({text})"
 
 
 def _known_checksum(path: Path) -> str | None:

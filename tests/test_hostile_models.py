@@ -7,7 +7,7 @@ import struct
 import zipfile
 
 import pytest
-from conftest import SHIPPED_INT8, run_module
+from conftest import SHIPPED_INT8, run_module, write_bare_model
 from mutate_models import try_all
 
 from edge_app import Classifier, ModelError, trial
@@ -165,3 +165,25 @@ def test_the_command_says_it_in_one_line(model):
     result = run_module("edge_app", "info", "--model", model)
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert "decision.json cannot be used" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--labels", "no,yes", "--positive", "yes"]])
+def test_operators_of_another_program_are_no_damage(tmp_path, options):
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    network = schema.ModelT.InitFromPackedBuf(
+        write_bare_model(tmp_path / "bare.tflite").read_bytes()
+    )
+    for code in network.operatorCodes:
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = b"Landmarks2TransformMatrix"
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(network.Pack(builder), b"TFL3")
+    path = tmp_path / "custom.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    result = run_module("edge_app", "info", "--model", path, *options)
+    assert result.returncode == 2
+    if options:
+        assert "it has operators that this runtime lacks" in result.stderr
+        assert "Landmarks2TransformMatrix" in result.stderr
+    assert "damaged" not in result.stderr and "Traceback" not in result.stderr
