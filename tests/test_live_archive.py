@@ -143,7 +143,7 @@ def test_a_report_that_cannot_be_written_is_said(archive, tmp_path):
 
 @pytest.fixture
 def video(tmp_path, samples):
-    from test_live_outputs import write_video
+    from live_files import write_video
 
     return write_video(tmp_path / "a video.avi", [samples / "coffee.jpg"], seconds=2)
 
@@ -192,3 +192,45 @@ def test_a_browser_shows_the_report_without_a_complaint(archive, tmp_path):
 
 def test_the_examples_run():
     assert doctest.testmod(module).failed == 0
+
+
+GOOD = {"event": "end", "id": "ab12", "time": "2026-11-28T10:00:00Z", "seconds": 2, "peak": 0.9}
+
+
+@pytest.mark.parametrize("as_report", [False, True], ids=["list", "report"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b"7" * 5_000,
+        b"\xff\xfe\0",
+        *(
+            json.dumps({**GOOD, **change}).encode()
+            for change in (
+                {"time": "0001-01-01T00:00:00+14:00"},
+                {"seconds": 10**400},
+                {"peak": float("nan")},
+                {"seconds": float("inf")},
+                {"id": ["ab12"]},
+                {"camera": {"name": 7}},
+            )
+        ),
+    ],
+    ids=lambda line: line[-40:].decode(errors="replace"),
+)
+def test_a_line_that_makes_no_sense_costs_no_other(tmp_path, line, as_report):
+    good = json.dumps({**GOOD, "id": "cd34", "camera": "Yard"}).encode()
+    (tmp_path / "events.jsonl").write_bytes(line + b"\n" + good + b"\n")
+    report = tmp_path / "day.html"
+    options = ["--report", str(report)] if as_report else []
+    result = CliRunner().invoke(command, [str(tmp_path), *options])
+    assert result.exit_code == 0, result.output
+    assert "Yard" in (report.read_text() if as_report else result.output)
+
+
+def test_a_name_of_a_camera_sends_nothing_to_the_terminal(tmp_path):
+    record = {**GOOD, "camera": "Yard\x1b[2J\n\ud800"}
+    (tmp_path / "events.jsonl").write_text(json.dumps(record) + "\n")
+    result = CliRunner().invoke(command, [str(tmp_path)])
+    assert result.output.count("\n") == 1
+    assert "Yard\\x1b[2J\\n\\ud800" in result.output

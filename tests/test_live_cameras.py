@@ -191,7 +191,7 @@ def test_a_camera_that_cannot_be_opened_does_not_disturb_the_others(samples, cla
 def test_a_camera_that_ends_with_an_error_is_lost_in_its_outputs(
     samples, classifier, tmp_path, caplog
 ):
-    from test_live_outputs import records
+    from live_files import records
 
     log, seen = EventLog(tmp_path / "events.jsonl"), []
     with MjpegServer(samples / "coffee.jpg") as server:
@@ -229,7 +229,7 @@ def test_an_error_of_one_camera_leaves_the_others_alone(samples, classifier, cap
 
 
 def test_several_video_files_are_all_classified_whole(tmp_path, samples, classifier):
-    from test_live_outputs import records, write_video
+    from live_files import records, write_video
 
     paths = [
         write_video(tmp_path / f"{name}.avi", [samples / f"{name}.jpg"], seconds=2)

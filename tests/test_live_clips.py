@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path, c
 
 
 def test_a_run_has_the_clip_in_its_records(tmp_path, samples, classifier):
-    from test_live_outputs import records, write_video
+    from live_files import records, write_video
 
     from edge_app.live.event_log import EventLog
 

@@ -108,7 +108,7 @@ def test_a_share_of_an_interpreter_leaves_less_time(twice, frames):
 
 
 def test_the_region_is_in_pixels_of_the_frame_and_in_the_records(twice, samples, tmp_path):
-    from test_live_outputs import write_video
+    from live_files import write_video
 
     video = write_video(tmp_path / "video.avi", [samples / "astronaut.jpg"], seconds=2)
     log, moments = EventLog(tmp_path / "events.jsonl"), []

@@ -48,8 +48,11 @@ class Kept:
         """The event in a line for people."""
         length = "" if self.seconds is None else f"{self.seconds:.0f} s"
         files = " ".join(path.name for path in (self.clip or self.picture,) if path)
+        camera = "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in self.camera
+        )
         return (
-            f"{self.started:%Y-%m-%d %H:%M:%S}  {length:>6}  {self.peak:4.0%}  {self.camera}"
+            f"{self.started:%Y-%m-%d %H:%M:%S}  {length:>6}  {self.peak:4.0%}  {camera}"
             f"{'  ' if files else ''}{files}"
         )
 
@@ -93,8 +96,8 @@ def _records(files: list[Path]) -> Iterator[dict[str, Any]]:
         for line in lines:
             try:
                 record = json.loads(line)
-            except ValueError:
-                continue  # a line that a power cut broke
+            except (ValueError, RecursionError):
+                continue  # a line that a power cut broke, or another program wrote
             if isinstance(record, dict) and isinstance(record.get("event"), str):
                 yield record
 
@@ -127,7 +130,7 @@ def _take(record: dict[str, Any], folder: Path, kept: dict[str, Kept]) -> None:
                 _file(folder, record.get("snapshot")),
                 _file(folder, record.get("clip")),
             )
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):
         return
 
 
