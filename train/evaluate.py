@@ -193,7 +193,9 @@ def figures_of(
     return {
         "one_look": table(everything, one) | table(families, one),
         "all_looks": table(everything) | table(families),
-        "datasets": table(e.dataset if one_split else f"{e.dataset}, {e.split}" for e in examples),
+        "datasets": table(
+            e.dataset if one_split or not e.split else f"{e.dataset}, {e.split}" for e in examples
+        ),
         "kinds_without_smoking": table(np.where(smoking, None, kinds)),
         "kinds_with_smoking": table(np.where(smoking, kinds, None)),
         "sizes": table(map(_size, examples)),
