@@ -32,7 +32,7 @@ _MEMORY = 2_000_000_000
 """Bytes that the process may take beside what it has."""
 
 _LACKS = re.compile(r"unresolved custom op|Select TensorFlow op|Didn't find op for builtin opcode")
-"""What LiteRT says of a sound model with operators of another program, or of a newer version."""
+"""What LiteRT says about a sound model with operators of another program, or of a newer version."""
 
 _passed: set[str] = set()
 """Checksums of what ran in this process or one that it was forked from."""

@@ -90,12 +90,12 @@ def test_nothing_of_a_visitor_stays_on_the_disk(tmp_path, end, code):
 
 @contextlib.contextmanager
 def started(temporary):
-    """The page with a folder for temporary files, once it answers: its process and its URL."""
+    """The page of a user without a home, once it answers: its process and its URL."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "edge_app", "web", "--port", str(port)],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary), "HOME": "/nonexistent"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
