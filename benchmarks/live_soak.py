@@ -98,7 +98,7 @@ def soak(classifier: Classifier, count: int, progress: Callable[[int, float], No
             clips=Clips(Path(folder) / "clips", keep=5),
         )
         source = Camera("0")
-        hub = Hub([source], classifier.info.decision)
+        hub = Hub([source], classifier.info.decision, most_events=20)  # full within a tenth
         hub.follow(source, outputs)
         more = {"rule": rule, "outputs": outputs, "frames": frames, "on_frame": hub.frame}
         summary = run_live(source, classifier, "none", **more)
