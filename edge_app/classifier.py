@@ -22,15 +22,14 @@ from edge_app.looks import Box, Looks, logit, probability, regions
 from edge_app.metadata import MetadataError, read_metadata
 from edge_app.prediction import ModelError, ModelInfo, Prediction
 from edge_app.runtime import RuntimeMissingError, make_interpreter
+from edge_app.shipped import shipped
 from edge_app.tensors import Tensor, cells, check_contract, dequantize, outputs, quantize
 from edge_app.trial import TrialError, read_model, refusal, try_out
 
 __all__ = ["DEFAULT_MODEL", "Classifier", "ModelError", "ModelInfo", "Prediction"]
 
-_MODEL = Path("models", "smoking_mobilenetv2_int8.tflite")
-_FOLDERS = (Path(__file__).parent, Path(__file__).parent.parent)  # of a wheel, of a checkout
-DEFAULT_MODEL = next((f / _MODEL for f in _FOLDERS if (f / _MODEL).exists()), _FOLDERS[1] / _MODEL)
-"""The shipped model: beside this module in a wheel, beside the package in a checkout."""
+DEFAULT_MODEL = shipped("models/smoking_mobilenetv2_int8.tflite")
+"""The shipped model."""
 
 _DAMAGE: tuple[type[Exception], ...] = (
     *(ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError),

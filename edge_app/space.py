@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 from edge_app.classifier import DEFAULT_MODEL, Classifier, ModelInfo
 from edge_app.invocation import install_hint
+from edge_app.shipped import shipped
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("ai-edge-litert", "numpy", "flatbuffers", "pillow", "pillow-heif", "click", "gradio")
@@ -138,13 +139,13 @@ def _fill(
         target = folder / file.relative_to(_ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    shutil.copytree(_ROOT / "samples", folder / "samples")
+    shutil.copytree(shipped("samples"), folder / "samples")
     (folder / "models").mkdir()
     shutil.copy(model, folder / "models" / DEFAULT_MODEL.name)
     if model.resolve() == DEFAULT_MODEL.resolve():
         shutil.copytree(model.parent / "evaluation", folder / "models" / "evaluation")
         _copy_card(model.parent / "README.md", folder / "models" / "README.md")
-    shutil.copy(_ROOT / "LICENSE", folder)
+    shutil.copy(shipped("LICENSE"), folder)
     pins = "".join(f"{name}=={version}\n" for name, version in versions.items())
     (folder / "requirements.txt").write_text(pins, encoding="utf-8")
     (folder / "app.py").write_text(_APP, encoding="utf-8")

@@ -127,6 +127,29 @@ def test_an_installed_wheel_works_in_another_folder(wheel, empty_environment, tm
     assert module.stderr.startswith("Usage: python -m edge_app scan")
 
 
+def test_a_wheel_writes_the_same_space_as_a_checkout(wheel, tmp_path):
+    pytest.importorskip("gradio")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / "site")
+    code = "import sys; from edge_app.space import *; write_space(Path(sys.argv[1]))"
+    for place in (tmp_path / "site", ROOT):
+        result = run([sys.executable, "-c", code, tmp_path / f"space of {place.name}"], place)
+        assert result.returncode == 0, result.stderr
+    ours, theirs = (
+        {
+            path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (tmp_path / f"space of {ROOT.name}", tmp_path / "space of site")
+    )
+    assert Path("samples", "smoking.jpg") in theirs
+    assert ours.keys() ^ theirs.keys() <= {
+        path for path in ours if path.parts[:2] == ("models", "evaluation")
+    }
+    assert all(ours[path] == theirs[path] for path in ours.keys() & theirs.keys())
+
+
 def test_an_editable_install_finds_the_model_of_the_checkout(empty_environment, tmp_path):
     scripts = empty_environment("-e", ROOT)
     info = run([scripts / "smoking-detector", "info"], tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from edge_app.imaging import PictureError, find_pictures
+from edge_app.shipped import shipped
 from edge_app.web.cards import empty_card, error_card, result_card
 from edge_app.web.history import History, make_entry
 from edge_app.web.pool import Pool
@@ -16,7 +17,7 @@ from edge_app.web.texts import text
 from edge_app.web.uploads import LimitError, only_uploads
 from edge_app.web.visitor import language_in, note, reason
 
-SAMPLES = Path(__file__).parent.parent.parent / "samples"
+SAMPLES = shipped("samples")
 """Pictures to try; their names in the texts are ``sample_`` and the file's stem."""
 
 _PLACES = {"smoking": 0, "hand": 1}
