@@ -67,6 +67,39 @@ def test_a_csv_file_is_one_that_spreadsheets_take_for_utf8(make_result, tmp_path
     assert "/pictures/café.jpg,".encode() in content
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("r.csv", b"\xef\xbb\xbfpath,"),
+        ("r.CSV", b"\xef\xbb\xbfpath,"),
+        ("r.jsonl", b'{"path"'),
+        ("r.ndjson", b'{"path"'),
+        ("r.html", b"<!doctype html>"),
+        ("r", b"\xef\xbb\xbfpath,"),
+    ],
+)
+def test_the_ending_of_the_file_chooses_the_format(result, tmp_path, name, start):
+    done = export(result, "--out", tmp_path / name)
+    assert "Error" not in done.stderr
+    assert (tmp_path / name).read_bytes()[: len(start)].lower() == start.lower()
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.parquet", "r.xlsx"])
+def test_an_ending_of_no_format_is_refused_unless_a_format_is_given(result, tmp_path, name):
+    done = export(result, "--out", tmp_path / name)
+    assert done.exit_code == 2
+    assert "Name it .csv, .jsonl or .html" in done.stderr
+    assert not (tmp_path / name).exists()
+    assert export(result, "--format", "jsonl", "--out", tmp_path / name).exit_code == 0
+
+
+def test_a_format_against_the_ending_is_refused(result, tmp_path):
+    done = export(result, "--format", "csv", "--out", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert "contradict" in done.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
 @pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "\tx.jpg"])
 def test_a_spreadsheet_runs_no_name_as_a_formula(make_result, name):
     done = export(make_result({name: 0.5}))
@@ -168,7 +201,7 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):
 
 def test_a_result_is_not_overwritten_by_its_own_export(result, tmp_path):
     before = result.read_bytes()
-    missing = export(tmp_path / "nothing.db", "--out", result)
+    missing = export(tmp_path / "nothing.db", "--format", "csv", "--out", result)
     assert missing.exit_code == 2
     assert "there is no such file" in missing.stderr
     assert export(tmp_path / "nothing.db").stdout == ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_app.scan import Row
 
 _REPORT_LIMIT = 10_000
+_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".html": "html", ".htm": "html"}
 
 
 @click.command(epilog=f"Example: {invocation()} export smoking.db --format html --out report.html")
@@ -27,7 +28,8 @@ _REPORT_LIMIT = 10_000
 @click.option(
     "--format",
     type=click.Choice(["csv", "jsonl", "html"]),
-    help="Write a table with one row per picture, or a report.  [default: csv without --copy-to]",
+    help="Write a table with one row per picture, or a report.  [default: by the ending of --out, "
+    "else csv without --copy-to]",
 )
 @click.option(
     "--out",
@@ -82,6 +84,8 @@ def export(
         raise click.UsageError("--hard-link goes with --copy-to.")
     if only_below and not copy_to:
         raise click.UsageError("--only-below goes with --copy-to.")
+    if out:
+        format = _format_of(out, format)
     if out and copy_to and not format:
         raise click.UsageError("--out needs a --format beside --copy-to.")
     format = format or (None if copy_to else "csv")
@@ -110,6 +114,20 @@ def export(
             f"{result}: results of Ray need: {install_hint('ray')} ({error})"
         ) from None
     sys.exit(SOME_UNREADABLE if missing else 0)
+
+
+def _format_of(out: Path, format: str | None) -> str | None:
+    """The format for a file, by its ending where none was given; None where it has no ending."""
+    ending = out.suffix.lower()
+    named = _ENDINGS.get(ending)
+    if format and named and named != format:
+        raise click.UsageError(f"--format {format} and --out {out} contradict each other.")
+    if not format and ending and not named:
+        raise click.UsageError(
+            f"--out {out}: no format has the ending {ending}. Name it .csv, .jsonl or .html, or "
+            "give a --format."
+        )
+    return format or named
 
 
 def _table(rows: Iterable[Row], format: str, out: Path | None) -> None:
