@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Set up what is needed on first use, then run it.
 
-    python3 run.py scan samples/    the edge app: classify, scan, export, live, web, info, space
-    python3 run.py train --help     models of your own: train, decide, evaluate, convert
-    python3 run.py test             the tests; with --all also the slow ones
-    python3 run.py docs             the documentation, into build/site; docs serve shows it
-    python3 run.py bench scan       how fast this machine is
+    python3 run.py scan samples/    the edge app: also classify, export, live, events, web, info
+    python3 run.py train            train a model on your own pictures
+    python3 run.py evaluate         measure a model on labelled pictures
+    python3 run.py decide           fit the threshold and decision of a model
+    python3 run.py convert          convert an image classifier to a .tflite file
+    python3 run.py bench            measure scanning or live classification
+    python3 run.py test             run the tests; with --all also the slow ones
+    python3 run.py docs             build the documentation; docs serve shows it
+    python3 run.py COMMAND --help   the options of a command
 
 Needs Python 3.10 or newer with venv. Environments lie in .venvs beside this file, or where
 SMOKING_DETECTOR_ENVIRONMENTS says; .venv and .venv-dev are links to those in use.
@@ -117,9 +121,8 @@ def print_help(arguments):
         return
     try:
         text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-        print(
-            re.search(rf"^## {re.escape(arguments[0])}\n+```text\n(.*?)```", text, re.M | re.S)[1]
-        )
+        name = "run.py" if arguments[0].startswith("-") else arguments[0]
+        print(re.search(rf"^## {re.escape(name)}\n+```text\n(.*?)```", text, re.M | re.S)[1])
     except (OSError, TypeError):
         print(__doc__)
 

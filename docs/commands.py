@@ -23,12 +23,13 @@ The help of every command, as `--help` prints it. The installed command is `smok
 
 
 def modules() -> dict[str, list[str]]:
-    """How ``python -m`` starts each command: those of the app, then those of a checkout."""
+    """How ``python -m`` starts each command: all of them, those of the app, of a checkout."""
     sys.path.insert(0, str(ROOT))
     from edge_app.cli import main
     from run import TENSORFLOW_COMMANDS
 
-    app = {name: ["edge_app", name] for name in main.commands}
+    app = {"run.py": ["edge_app"]}
+    app |= {name: ["edge_app", name] for name in main.commands}
     return {**app, **{n: [m] for n, m in TENSORFLOW_COMMANDS.items()}, "bench": ["benchmarks"]}
 
 

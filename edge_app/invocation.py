@@ -23,6 +23,11 @@ def invocation() -> str:
     return "python -m edge_app" if name == "__main__" else "smoking-detector"
 
 
+def is_checkout() -> bool:
+    """Whether ``run.py`` of a checkout started the program."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def install_hint(extra: str) -> str:
     """The command that installs an extra, such as ``live`` or ``web``."""
     return f'pip install "smoking-gesture-detector[{extra}]"'

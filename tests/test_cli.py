@@ -60,6 +60,8 @@ def test_the_threshold_can_be_given(samples):
         (["scan", "no-such-folder"], "does not exist"),
         (["live", "--source", "no-such-file.mp4"], "no-such-file.mp4: there is no such file"),
         (["fly"], "No such command"),
+        (["train", "--help"], "python3 run.py train"),
+        (["convert", "model.keras"], "runs from a checkout of the repository: git clone"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_clear_message(arguments, message):

@@ -1,6 +1,8 @@
 """``run.py`` as a newcomer meets it: in a folder of its own, with real environments."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -29,6 +31,20 @@ def test_help_and_version_install_nothing(project):
     assert "python3 run.py scan samples/" in run(project, "--help").stdout
     assert "python3 run.py scan samples/" in run(project, "no-such-command", "-h").stdout
     assert run(project, "--version").stdout.strip()[0].isdigit()
+    assert not (project / ".venvs").exists()
+
+
+def test_help_lists_every_command_and_installs_nothing(project):
+    import run as script
+    from edge_app.cli import checkout, main
+
+    assert set(checkout.COMMANDS) == script.DEV_COMMANDS
+    short = run(project, "--help").stdout  # of run.py itself, as without the page of commands
+    shutil.copy(ROOT / "docs" / "commands.md", project / "docs")
+    for shown in (run(project).stdout, run(project, "-h").stdout):
+        for name in (*main.commands, *checkout.COMMANDS):
+            assert re.search(rf"^  {name} +[A-Z]", shown, re.M), name
+    assert all(f"python3 run.py {name} " in short for name in checkout.COMMANDS)
     assert not (project / ".venvs").exists()
 
 

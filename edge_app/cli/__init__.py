@@ -9,9 +9,9 @@ import warnings
 import click
 
 from edge_app import __version__
+from edge_app.cli.checkout import Commands
 from edge_app.cli.classify import classify
 from edge_app.cli.console import show_messages, verbosity_options
-from edge_app.cli.ending import Commands
 from edge_app.cli.events import events
 from edge_app.cli.export import export
 from edge_app.cli.info import info

@@ -60,10 +60,6 @@ class Ending(click.Command):
             ctx.exit(PIPE_CLOSED)
 
 
-class Commands(Ending, click.Group):
-    """A group of commands that ends likewise."""
-
-
 def _say(error: OSError) -> int:
     if error.errno == errno.EPIPE:
         return PIPE_CLOSED
