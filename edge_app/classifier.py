@@ -128,11 +128,12 @@ class Classifier:
         """Classifies one picture, with as many looks as the decision requires.
 
         Args:
-            source: a path, the bytes of a picture file, a PIL image, or an RGB array
-                ``uint8[height, width, 3]``.
+            source: a path, the bytes of a picture file, a file open in binary mode, a PIL image,
+                or an RGB array ``uint8[height, width, 3]``.
 
         Raises:
             edge_app.imaging.PictureError: it cannot be read.
+            TypeError: it is something else, such as None or a list.
         """
         return self.classify_picture(read_picture(source, self.info.size))
 
@@ -144,6 +145,7 @@ class Classifier:
 
         Raises:
             edge_app.imaging.PictureError: the frame has another shape or dtype.
+            TypeError: it is no array, such as None.
         """
         return self.classify_picture(read_frame(frame, self.info.size))
 

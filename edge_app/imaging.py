@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Union
+from typing import BinaryIO, Union
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -27,6 +27,7 @@ from edge_app.opening import (
     looks_like_picture,
     open_picture,
     open_source,
+    path_or_bytes,
     picture_errors,
 )
 from edge_app.pixels import TURNS, from_array, on_white, orientation_of, turned
@@ -47,7 +48,7 @@ __all__ = [
     "read_thumbnail",
 ]
 
-Source = Union[str, "os.PathLike[str]", bytes, Image.Image, np.ndarray]
+Source = Union[str, "os.PathLike[str]", bytes, BinaryIO, Image.Image, np.ndarray]
 
 REDUCED_DECODE = 2.5
 """A large JPEG is decoded at the smallest scale that keeps both sides at this multiple of the
@@ -148,12 +149,13 @@ def read_picture(source: Source, size: int = 224) -> Picture:
     A large JPEG is decoded at a reduced scale that serves all of them (`REDUCED_DECODE`).
 
     Args:
-        source: a path, the bytes of a picture file, a PIL image, or an RGB array
-            ``uint8[height, width, 3]``.
+        source: a path, the bytes of a picture file, a file open in binary mode, a PIL image, or an
+            RGB array ``uint8[height, width, 3]``.
         size: side of the model's input in pixels.
 
     Raises:
         PictureError: the file is missing, unreadable, damaged, or no picture.
+        TypeError: the source is something else, such as None or a list.
 
     >>> picture = read_picture(Image.new("RGB", (640, 480), "red"))
     >>> picture.width, picture.pixels.shape
@@ -161,12 +163,13 @@ def read_picture(source: Source, size: int = 224) -> Picture:
     """
     if isinstance(source, np.ndarray):
         return Picture(from_array(source), size)
-    with picture_errors():
-        if isinstance(source, Image.Image):
+    if isinstance(source, Image.Image):
+        with picture_errors():
             source.load()
             return _to_picture(Decoded(source, source.size, False), size)
-        with open_source(source) as image:
-            return _to_picture(decode(image, round(size * REDUCED_DECODE)), size)
+    given = path_or_bytes(source)
+    with picture_errors(), open_source(given) as image:
+        return _to_picture(decode(image, round(size * REDUCED_DECODE)), size)
 
 
 def read_frame(frame: np.ndarray, size: int = 224) -> Picture:
@@ -178,6 +181,7 @@ def read_frame(frame: np.ndarray, size: int = 224) -> Picture:
 
     Raises:
         PictureError: the frame has another shape or dtype.
+        TypeError: it is no array, such as None.
     """
     return Picture(from_array(frame), size, bgr=True)
 
@@ -213,24 +217,26 @@ def from_frame(frame: np.ndarray, size: int = 224) -> np.ndarray:
 
     Raises:
         PictureError: the frame has another shape or dtype.
+        TypeError: it is no array, such as None.
     """
     return read_frame(frame, size).pixels
 
 
 def read_thumbnail(
-    source: str | os.PathLike[str] | bytes, longest: int, region: Box | None = None
+    source: str | os.PathLike[str] | bytes | BinaryIO, longest: int, region: Box | None = None
 ) -> Image.Image:
     """Reads a picture for people: upright, RGB on white, in its own shape.
 
     Args:
-        source: a path, or the bytes of a picture file.
+        source: a path, the bytes of a picture file, or a file open in binary mode.
         longest: the longer side is at most this, in pixels.
         region: a rectangle to draw, in pixels of the upright picture; None for none.
 
     Raises:
         PictureError: as `read_pixels`.
     """
-    with picture_errors(), open_source(source) as image:
+    given = path_or_bytes(source)
+    with picture_errors(), open_source(given) as image:
         decoded = decode(image, longest)
         upright = on_white(turned(decoded.image))
         # The longer side as stored: a reduced picture is as wide as high in the same proportion.

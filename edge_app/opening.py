@@ -52,8 +52,11 @@ def picture_errors() -> Iterator[None]:
         raise
     except MemoryError:
         raise PictureError("needs more memory than this machine has free") from None
-    except FileNotFoundError:
-        raise PictureError("there is no such file") from None
+    except FileNotFoundError as error:
+        dangling = error.filename and os.path.islink(error.filename)
+        raise PictureError(
+            "is a link to a file that does not exist" if dangling else "there is no such file"
+        ) from None
     except IsADirectoryError:
         raise PictureError("is a folder, not a picture") from None
     except PermissionError:
@@ -92,6 +95,31 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
             return sniff(file.read(HEAD_BYTES)) is not None
     except (OSError, PictureError):
         return False
+
+
+def path_or_bytes(source: object) -> str | os.PathLike[str] | bytes:
+    """A path as it is; bytes and what a binary file still holds as bytes.
+
+    Raises:
+        TypeError: it is none of them.
+        PictureError: the file cannot be read.
+    """
+    if isinstance(source, (str, os.PathLike, bytes)):
+        return source
+    if isinstance(source, (bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, io.TextIOBase):
+        raise TypeError('a picture is no text: open its file with mode "rb"')
+    if not callable(read := getattr(source, "read", None)):
+        raise TypeError(
+            "a picture is a path, bytes, a binary file, a PIL image or an array "
+            f"uint8[height, width, 3], not {type(source).__name__}"
+        )
+    with picture_errors():
+        content = read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"a binary file is needed; this one gives {type(content).__name__}")
+    return content
 
 
 @contextlib.contextmanager

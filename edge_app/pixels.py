@@ -70,7 +70,11 @@ def from_array(pixels: np.ndarray) -> Image.Image:
 
     Raises:
         PictureError: it has another shape or dtype.
+        TypeError: it is no array.
     """
+    if not isinstance(pixels, np.ndarray):
+        kind = type(pixels).__name__
+        raise TypeError(f"expected an array uint8[height, width, 3], got {kind}")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise PictureError(
             f"expected an array uint8[height, width, 3], got {pixels.dtype}{list(pixels.shape)}"

@@ -1,4 +1,6 @@
 import dataclasses
+import functools
+import io
 import threading
 
 import numpy as np
@@ -6,7 +8,14 @@ import pytest
 from conftest import SHIPPED_INT8
 
 from edge_app import Classifier, ModelError, PictureError, Prediction
-from edge_app.imaging import find_pictures, read_pixels
+from edge_app.imaging import (
+    find_pictures,
+    from_frame,
+    read_frame,
+    read_picture,
+    read_pixels,
+    read_thumbnail,
+)
 
 
 def test_a_prediction_checks_itself():
@@ -38,6 +47,32 @@ def test_a_path_bytes_and_pixels_give_the_same(classifier, samples):
     assert classifier.classify(path.read_bytes()) == expected
     assert classifier.classify(str(path)) == expected
     assert classifier.classify_pixels(read_pixels(path)) == expected
+    assert classifier.classify(bytearray(path.read_bytes())) == expected
+    assert classifier.classify(io.BytesIO(path.read_bytes())) == expected
+    with open(path, "rb") as file:
+        assert classifier.classify(file) == expected
+
+
+@pytest.mark.parametrize("source", [None, 0, 5, [], [[0, 0, 0]], io.StringIO("text"), object()])
+def test_what_is_no_picture_at_all_is_a_type_error(classifier, source):
+    for read in (
+        *(classifier.classify, classifier.look, read_picture, read_pixels),
+        functools.partial(read_thumbnail, longest=64),
+        *(classifier.classify_frame, read_frame, from_frame),
+        lambda paths: list(find_pictures(paths)),
+    ):
+        with pytest.raises(TypeError):
+            read(source)
+
+
+def test_a_type_error_says_what_a_picture_may_be(classifier, samples):
+    with pytest.raises(TypeError, match=r"a path, bytes, a binary file.*not NoneType"):
+        classifier.classify(None)
+    with (
+        open(samples / "coffee.jpg", encoding="latin-1") as text,
+        pytest.raises(TypeError, match='mode "rb"'),
+    ):
+        classifier.classify(text)
 
 
 def test_the_model_says_what_it_is(classifier):
@@ -110,3 +145,9 @@ def test_a_keras_model_is_told_to_be_converted(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 a ZIP archive")
     with pytest.raises(ModelError, match="convert it first"):
         Classifier(tmp_path / "model.keras")
+
+
+def test_a_link_that_leads_nowhere_is_called_so(classifier, tmp_path):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(PictureError, match="a link to a file that does not exist"):
+        classifier.classify(tmp_path / "a.jpg")
