@@ -10,7 +10,7 @@ from PIL import Image
 from webpage import WAIT, served, space_under_test
 from webvisit import ABOUT, HISTORY, answer, as_upload, expect, open_tab, upload, wait_until_ready
 
-from edge_app.web.texts import TEXTS
+from edge_app.web.texts import TEXTS, percent, text
 
 
 def test_an_uploaded_picture_is_answered_with_class_bar_meaning_and_time(
@@ -130,16 +130,46 @@ def test_an_uncertain_answer_is_told_as_such(visit, samples, tmp_path):
         expect(about.filter(visible=True)).to_contain_text("from 0.0% to 100.0% are shown as")
 
 
-def test_the_visitors_own_threshold_changes_the_answer_in_place(visit, samples):
-    page = visit()
+@pytest.mark.parametrize("locale", ["en-US", "id-ID"])
+def test_an_answer_by_the_visitors_own_threshold_is_named_as_theirs(
+    visit, samples, classifier, locale
+):
+    page, language = visit(locale=locale), locale[:2]
+
+    def say(key, **values):
+        return text(language, key, **values)
+
     upload(page, samples / "coffee.jpg")
     expect(answer(page)).to_be_visible()
+    by_model = answer(page).text_content()
+    threshold = percent(language, classifier.info.decision.threshold)
+    note = page.locator("#result .threshold-note")
+    expect(note).to_have_text(say("threshold_here", threshold=threshold))
     slider = page.locator("#threshold input[type=range]")
     slider.focus()
     page.keyboard.press("Home")
+    zero = percent(language, 0)
+    expect(answer(page)).to_have_text(say("own_above", threshold=zero))
+    expect(note).to_have_text(say("own_threshold", threshold=zero, model=threshold))
+    means = page.locator("#result .means").filter(visible=True)
+    expect(means).to_contain_text(by_model)
+    page.keyboard.press("End")  # the same answer as the model's
+    expect(answer(page)).to_have_text(by_model)
+    open_tab(page, HISTORY)
+    told = page.get_by_role("tabpanel").filter(visible=True)
+    expect(told).to_contain_text(say("model_threshold", threshold=threshold))
+
+
+def test_a_score_below_the_visitors_own_threshold_is_not_called_clear(visit, samples):
+    page = visit()
+    upload(page, samples / "smoking.jpg")
     expect(answer(page)).to_have_text("Smoking")
+    page.locator("#threshold input[type=range]").focus()
     page.keyboard.press("End")
-    expect(answer(page)).to_have_text("Not smoking")
+    expect(answer(page)).to_have_text("Below your threshold of 100.0%")
+    page.get_by_role("button", name="Bahasa Indonesia").click()
+    expect(answer(page)).to_have_text("Di bawah ambang Anda, 100,0%")
+    expect(page.locator("#result .means").filter(visible=True)).to_contain_text("Merokok")
 
 
 def test_picture_with_map_and_result_card_can_be_saved(visit, samples):

@@ -24,7 +24,7 @@ from edge_app.web.uploads import (
     only_uploads,
     unpack,
 )
-from edge_app.web.visitor import language_in, note, reason
+from edge_app.web.visitor import language_in, model_threshold, note, reason
 
 MOST_BATCH_SECONDS = 120
 """What is not classified by then is left out, so that the next visitor's batch gets its turn."""
@@ -81,7 +81,7 @@ def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bo
             history,
         )
 
-    gr.HTML(note("batch_limits", **LIMITS))
+    gr.HTML(note("batch_limits", **LIMITS) + model_threshold(pool))
     files = only_uploads(
         gr.File(
             label=text("en", "batch_files"),

@@ -16,8 +16,7 @@ from edge_app.web.texts import percent, text
 def result_card(language: str, pool: Pool, answer: Answer) -> str:
     """The answer for one picture: class, scores, meaning, evidence, time.
 
-    It holds what each of the three answers says, so that the visitor's own threshold can choose
-    between them in the browser.
+    ``result.js`` changes it in the browser for the visitor's own threshold.
     """
     say = sentences(language)
     prediction, decision = answer.prediction, pool.info.decision
@@ -32,7 +31,7 @@ def result_card(language: str, pool: Pool, answer: Answer) -> str:
         f'data-score="{prediction.smoking:.6f}" data-threshold="{decision.threshold:.6f}" '
         f'data-low="{low}" data-high="{high}" style="--threshold:{decision.threshold:.4f}">'
         f"{_verdicts(language, pool, answer.kind)}"
-        f'<div class="scores">{bars}{_band_note(language, pool)}</div>'
+        f'<div class="scores">{bars}{_bar_notes(language, pool)}</div>'
         f"{evidence_figure(say, pool, answer)}"
         f'<p class="took">{took}</p>{_actions(say, answer)}</section>'
     )
@@ -63,6 +62,9 @@ def _verdicts(language: str, pool: Pool, kind: str) -> str:
             f'<div class="verdict {each}"{hidden}><p class="answer">{icon(each)}{say(label)}</p>'
             f'<p class="means">{means}</p></div>'
         )
+    parts.append(
+        '<div class="verdict own" hidden><p class="answer"></p><p class="means"></p></div>'
+    )
     return "".join(parts)
 
 
@@ -82,11 +84,15 @@ def _bar(language: str, pool: Pool, label: str, score: float, is_target: bool) -
     )
 
 
-def _band_note(language: str, pool: Pool) -> str:
-    if pool.info.decision.uncertain is None:
-        return ""
-    low, high = (percent(language, score) for score in pool.info.decision.uncertain)
-    return f'<p class="note band-note">{sentences(language)("band_here", low=low, high=high)}</p>'
+def _bar_notes(language: str, pool: Pool) -> str:
+    """What the marks in the bars mean."""
+    say, decision = sentences(language), pool.info.decision
+    threshold = say("threshold_here", threshold=percent(language, decision.threshold))
+    notes = f'<p class="note threshold-note">{threshold}</p>'
+    if decision.uncertain is not None:
+        low, high = (percent(language, score) for score in decision.uncertain)
+        notes += f'<p class="note band-note">{say("band_here", low=low, high=high)}</p>'
+    return notes
 
 
 def _actions(say: Callable[..., str], answer: Answer) -> str:

@@ -85,10 +85,15 @@ TEXTS: dict[str, str] = {
     "means_clear": "The model sees no smoking gesture. It can miss a small or hidden cigarette.",
     "means_unsure": "The model is often wrong at this score. Look for yourself and rely on "
     "neither answer.",
-    "scores": "Scores",
     "score_of": "Score: {label}",
     "band_here": "Uncertain: {low} to {high}",
     "threshold_here": "Threshold: {threshold}",
+    "own_threshold": "Your threshold: {threshold} (the model's own: {model})",
+    "own_below": "Below your threshold of {threshold}",
+    "own_above": "At or above your threshold of {threshold}",
+    "own_means": "The score for {label} is {score}. With the model's own threshold of {threshold} "
+    "the answer is: {answer}.",
+    "model_threshold": "Answers here use the model's own threshold of {threshold}.",
     "threshold_label": "Threshold for Smoking (%)",
     "threshold_label_other": "Threshold (%)",
     "evidence_alt": "Your picture with the evidence map",

@@ -11,7 +11,7 @@ from edge_app.web.pool import UNCERTAIN, Pool
 from edge_app.web.results import gallery
 from edge_app.web.spreadsheet import csv_link
 from edge_app.web.texts import text
-from edge_app.web.visitor import language_in
+from edge_app.web.visitor import language_in, model_threshold
 
 
 def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) -> None:
@@ -32,7 +32,7 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
         return history, *show(history, shown, request)
 
     info = pool.info
-    gr.HTML(note_html)
+    gr.HTML(note_html + model_threshold(pool))
     with gr.Row(elem_id="history-tools"):
         chosen = gr.Radio(
             [(text("en", "all"), ALL)]

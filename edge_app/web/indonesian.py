@@ -89,10 +89,15 @@ TEXTS: dict[str, str] = {
     "terlewat.",
     "means_unsure": "Pada skor ini model sering keliru. Periksa sendiri; jangan mengandalkan "
     "jawaban mana pun.",
-    "scores": "Skor",
     "score_of": "Skor: {label}",
     "band_here": "Tidak pasti: {low} sampai {high}",
     "threshold_here": "Ambang: {threshold}",
+    "own_threshold": "Ambang Anda: {threshold} (ambang model: {model})",
+    "own_below": "Di bawah ambang Anda, {threshold}",
+    "own_above": "Mencapai ambang Anda, {threshold}",
+    "own_means": "Skor untuk {label} adalah {score}. Dengan ambang model, {threshold}, jawabannya: "
+    "{answer}.",
+    "model_threshold": "Jawaban di sini memakai ambang model, {threshold}.",
     "threshold_label": "Ambang untuk merokok (%)",
     "threshold_label_other": "Ambang (%)",
     "evidence_alt": "Gambar Anda dengan peta bukti",

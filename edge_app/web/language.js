@@ -87,7 +87,7 @@
     if (document.body) update(document.body);
   }
   const say = (key, values) => texts[language][key].replace(hole, (_, name) => values[name]);
-  window.page = { say, choose, mark, megabytes };
+  window.page = { say, choose, mark, number, megabytes };
   document.documentElement.lang = language;
   document.addEventListener("DOMContentLoaded", () => choose(language));
   document.addEventListener("click", (event) => {

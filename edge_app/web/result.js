@@ -12,18 +12,35 @@
     return +score >= threshold ? "found" : "clear";
   }
 
+  const percent = (share) => window.page.number(`${(100 * share).toFixed(1)}%`);
+  function write(element, words) {
+    if (element.textContent !== words) element.textContent = words;
+  }
+
   function update() {
     const card = within("#result section[data-score]");
     first ??= slider()?.value;
     if (!card || !slider()) return;
-    const own = slider().value !== first;
-    const threshold = own ? slider().value / 100 : +card.dataset.threshold;
-    const kind = own ? kindOf({ ...card.dataset, threshold }) : card.dataset.kind;
+    const moved = slider().value !== first;
+    const { score, low, high, kind: models, threshold: modelThreshold } = card.dataset;
+    const threshold = moved ? slider().value / 100 : +modelThreshold;
+    // Where the visitor's threshold gives another answer than the model's, it is named as theirs.
+    const same = !moved || kindOf({ ...card.dataset, threshold }) === models;
+    const kind = same ? models : "own";
     if (!card.classList.contains(kind)) {
-      card.classList.remove("found", "clear", "unsure");
+      card.classList.remove("found", "clear", "unsure", "own");
       card.classList.add(kind);
       for (const verdict of card.querySelectorAll(".verdict")) verdict.hidden = !verdict.matches(`.${kind}`);
     }
+    const { say } = window.page;
+    if (!same) {
+      const [label, answer] = [".number span", `.verdict.${models} .answer`].map((part) => card.querySelector(part).textContent.trim());
+      write(card.querySelector(".own .answer"), say(+score >= threshold ? "own_above" : "own_below", { threshold: percent(threshold) }));
+      write(card.querySelector(".own .means"), say("own_means", { label, answer, score: percent(+score), threshold: percent(+modelThreshold) }));
+    }
+    const values = { threshold: percent(threshold), model: percent(+modelThreshold) };
+    write(card.querySelector(".threshold-note"), say(moved ? "own_threshold" : "threshold_here", values));
+    card.classList.toggle("unbanded", low !== "" && !(+low <= threshold && threshold <= +high));
     card.style.setProperty("--threshold", threshold);
   }
   document.addEventListener("input", (event) => event.target.closest?.("#threshold") && update());
@@ -32,7 +49,7 @@
     const [picture, map] = card.querySelectorAll(".evidence img");
     const { naturalWidth: width, naturalHeight: height } = picture;
     const margin = withCard ? 24 : 0;
-    const room = withCard ? 150 : 0;
+    const room = withCard ? 180 : 0;
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(width, withCard ? 420 : 0) + 2 * margin;
     canvas.height = height + 2 * margin + room;
@@ -62,7 +79,8 @@
       line(card.querySelector(".verdict:not([hidden]) .answer").textContent.trim(), 50, "700 32px system-ui", style.getPropertyValue("--tone"));
       const scores = [...card.querySelectorAll(".number")].map((row) => [...row.children].map((part) => part.textContent).join(" "));
       line(scores.join(" · "), 84, "18px system-ui", style.getPropertyValue("--ink"));
-      line(card.querySelector(".took").textContent.trim(), 114, "16px system-ui", style.getPropertyValue("--quiet"));
+      line(card.querySelector(".threshold-note").textContent, 114, "18px system-ui", style.getPropertyValue("--ink"));
+      line(card.querySelector(".took").textContent.trim(), 144, "16px system-ui", style.getPropertyValue("--quiet"));
     }
     return canvas;
   }

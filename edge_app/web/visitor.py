@@ -8,7 +8,7 @@ import gradio as gr
 
 from edge_app.imaging import PictureError
 from edge_app.web.pool import Answer, Pool
-from edge_app.web.texts import TEXTS, language_of, text
+from edge_app.web.texts import TEXTS, language_of, percent, text
 from edge_app.web.uploads import LimitError
 
 
@@ -43,3 +43,8 @@ def reason(error: LimitError | PictureError, language: str) -> str:
 def note(key: str, kind: str = "", /, **values: object) -> str:
     """A sentence in a paragraph of its own, in English: ``language.js`` translates it."""
     return f'<p class="{f"note {kind}".strip()}">{html.escape(text("en", key, **values))}</p>'
+
+
+def model_threshold(pool: Pool) -> str:
+    """A note where answers do not follow the threshold slider of the Picture tab."""
+    return note("model_threshold", threshold=percent("en", pool.info.decision.threshold))
