@@ -199,6 +199,7 @@ def write_training(folder: Path, start: Path) -> None:
             Image.new("RGB", (64, 64), tone).save(folder / "set" / name / f"{number}.png")
     text = SHIPPED.read_text()
     text = re.sub(r"\[start\].*?\n\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"^splits = .*\n", "", text, flags=re.MULTILINE)
     small = {"steps": 24, "batch": 8, "warmup": 1, "checkpoint": 12}
     for name, value in {**small, "learning_rate": 0.02}.items():
         text = re.sub(rf"^{name} = \S+", f"{name} = {value}", text, flags=re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,6 +235,37 @@ def test_a_recipe_of_ones_own_may_name_a_table(tmp_path):
     assert len(data.of(TRAINING)) + len(data.of(VALIDATION)) == 48
     with pytest.raises(DatasetError, match="both labels among the 0 Testing pictures"):
         data.of("Testing")
+
+
+def test_the_table_that_show_writes_is_taken_for_the_set_itself(tmp_path):
+    """As for ``--data mine``, whose pictures are called ``mine/...`` in it."""
+    folder = put(tmp_path / "mine", *(f"{a}/{i}.png" for a in ("Smoking", "b") for i in range(12)))
+    shipped = SHIPPED.read_text()
+    (tmp_path / "mine.toml").write_text(shipped.replace("splits.csv", "mine.csv"))
+    found = find_data(read_recipe(), (folder,)).examples
+    mended = [replace(e, split=TRAINING, smoking=not e.smoking) for e in found]
+    write_table(tmp_path / "mine.csv", mended)
+    data = find_data(read_recipe(tmp_path / "mine.toml"), (folder,))
+    assert data.known
+    assert {(e.name, e.split, e.smoking) for e in data.examples} == {
+        (e.name, e.split, e.smoking) for e in mended
+    }
+    (tmp_path / "mine.csv").unlink()
+    with pytest.raises(DatasetError, match="is missing, or names no picture"):
+        find_data(read_recipe(tmp_path / "mine.toml"), (folder,))
+    write_table(tmp_path / "mine.csv", assign_splits(many(48), 6, 7))
+    with pytest.raises(DatasetError, match="is missing, or names no picture"):
+        find_data(read_recipe(tmp_path / "mine.toml"), (folder,))
+
+
+def test_a_recipe_without_shares_or_a_table_needs_neither(tmp_path):
+    folder = put(tmp_path / "mine", *(f"{a}/{i}.png" for a in ("Smoking", "b") for i in range(12)))
+    text = re.sub(r"^splits = .*\n", "", SHIPPED.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"\[shares\.\w+\]\n(.+\n)+", "", text)
+    assert "shares." not in text and "splits =" not in text
+    (tmp_path / "mine.toml").write_text(text)
+    recipe = read_recipe(tmp_path / "mine.toml")
+    assert recipe.shares == {} and len(find_data(recipe, (folder,)).of("all")) == 24
 
 
 def test_the_committed_tables_agree_with_each_other(tmp_path):

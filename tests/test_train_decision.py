@@ -100,7 +100,7 @@ def test_pictures_without_a_further_look_keep_their_first_score(sample):
     alone = np.isnan(two.logits[:, 1]) | (two.logits[:, 0] < -3)
     first = 1 / (1 + np.exp(-two.logits[alone, 0]))
     np.testing.assert_allclose(scores_of(two, fitted)[alone], first)
-    assert "600 NotSmoking pictures (ordinary) and of 200" in fitted.chosen
+    assert "ordinary (600), no person (200)" in fitted.chosen
 
 
 def test_the_uncertain_band_holds_few_pictures_of_each_family(sample):

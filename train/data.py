@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,11 +64,11 @@ class Example:
     boxes: tuple[Box, ...] = ()  # around what is smoked
 
 
-def read_table(file: Path, data: Path) -> list[Example]:
+def read_table(file: Path, data: Path, inside: str = "") -> list[Example]:
     """Reads a CSV file with the columns `COLUMNS`; its pictures are relative to the data folder.
 
     Boxes come from ``boxes.csv`` beside the file and in the data folder, as in `find_examples`.
-    The list is empty if the folder holds none of the pictures.
+    Only names that begin with ``inside`` count. The list is empty if the folder holds none of them.
 
     Raises:
         DatasetError: the file or some pictures are missing, or a value makes no sense.
@@ -82,6 +83,7 @@ def read_table(file: Path, data: Path) -> list[Example]:
             raise DatasetError(f"{where}: {name} is in the table twice")
         known = name, dataset, kind, smoking == "1", group, split, tuple(boxes[name])
         examples[name] = Example(data / name, *known)
+    examples = {name: e for name, e in examples.items() if name.startswith(inside)}
     missing = [name for name, e in examples.items() if not e.path.is_file()]
     if 0 < len(missing) < len(examples):
         raise DatasetError(
@@ -193,6 +195,7 @@ def assign_splits(examples: Sequence[Example], folds: int, seed: int) -> list[Ex
         raise DatasetError(f"expected at least {folds} groups to split, got {len(set(groups))}")
     strata = [f"{e.dataset}/{e.kind}/{int(e.smoking)}" for e in new]
     folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    warnings.filterwarnings("ignore", "The least populated class")  # a rare kind, on one side only
     _, places = next(folding.split(new, strata, groups))
     of = {e.name: TRAINING for e in new} | {new[place].name: VALIDATION for place in places}
     return [e if e.split else replace(e, split=of[e.name]) for e in examples]

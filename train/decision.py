@@ -183,12 +183,10 @@ def fit_decision(sample: Sample, recipe: DecisionRecipe) -> Decision:
     values = combine_all(sample.logits, looks)
     band = uncertain_band(expit(values - threshold), sample, recipe)
     middle, low, high = (float(expit(logit(score) + threshold)) for score in (0.5, *band))
-    measured = " and of ".join(
-        f"{len(places)} NotSmoking pictures ({name})" for name, places in sample.negatives.items()
-    )
+    measured = ", ".join(f"{name} ({len(of)})" for name, of in sample.negatives.items())
     chosen = (
-        f"at most {recipe.false_alarms:.1%} false alarms expected on the Validation pictures "
-        f"of each of these, from the tail of the scores: {measured}"
+        f"at most {recipe.false_alarms:.1%} false alarms expected on each group of NotSmoking "
+        f"Validation pictures: {measured}; estimated from the highest scores of each"
     )
     return Decision(threshold=middle, chosen=chosen, uncertain=(low, high), looks=looks)
 

@@ -44,14 +44,6 @@ def _noise(pixels: np.ndarray) -> np.ndarray:
     return (pixels + rng.normal(0, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
 
 
-def _film_still(pixels: np.ndarray) -> np.ndarray:
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = ((grey - grey.mean()) * 1.3 + 90).clip(0, 255)
-    bar = len(grey) // 8
-    grey[:bar] = grey[-bar:] = 0
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, 2)
-
-
 CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as they are": lambda pixels: pixels,
     "blur (sigma 2)": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 2.0),
@@ -59,7 +51,6 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "JPEG of quality 30": _jpeg,
     "low light (a quarter)": lambda pixels: (pixels * 0.25).astype(np.uint8),
     "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
-    "as a film still (dark, black and white, bars)": _film_still,
 }
 """Each takes and gives the model's input, ``uint8[size, size, 3]``, RGB."""
 

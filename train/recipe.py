@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from edge_app import ModelError
+from edge_app.cli.ending import Ending
 from train.data import DatasetError, Example, assign_splits, find_examples, read_table
 
 if sys.version_info >= (3, 11):
@@ -24,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SHIPPED = Path(__file__).with_name("recipe.toml")
+SHIPPED = Path(__file__).resolve().with_name("recipe.toml")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -37,11 +38,11 @@ _checked = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 @_checked
 class DataRecipe:
-    """The table of pictures beside the recipe, and how sets without splits are split."""
+    """How sets without splits are split; ``splits`` is a table of pictures beside the recipe."""
 
-    splits: str
     folds: Count
     seed: int
+    splits: str = ""
 
 
 @_checked
@@ -93,8 +94,8 @@ class Recipe:
     student: StudentRecipe
     views: dict[str, Share]
     decision: DecisionRecipe
-    shares: dict[Literal["smoking", "not_smoking"], dict[str, Share]]
     families: dict[str, list[str]]
+    shares: dict[Literal["smoking", "not_smoking"], dict[str, Share]] = Field(default_factory=dict)
 
     def family_of(self, dataset: str) -> str:
         """The family that a set belongs to; its own name where it belongs to none."""
@@ -152,18 +153,23 @@ def find_data(
 ) -> Data:
     """Finds the pictures of a command line and their splits.
 
-    One folder that holds the sets of the recipe's table is read by that table. All else is read by
-    the names of folders (`train.data.find_examples`), and where ``assign`` says so, what has no
-    split gets one.
+    One folder that holds sets of the recipe's table, or is one, is read by that table. All else is
+    read by the names of folders (`train.data.find_examples`), and where ``assign`` says so, what
+    has no split gets one.
 
     Raises:
         DatasetError: there are no such pictures, or their labels are ambiguous.
     """
-    table, known = recipe.file.parent / recipe.data.splits, []
-    if len(folders) == 1 and not positive and not negative and table.is_file():
-        known = read_table(table, folders[0])
-    if known:
-        return Data(known, known=True)
+    if recipe.data.splits and len(folders) == 1 and not positive and not negative:
+        table, folder = recipe.file.parent / recipe.data.splits, folders[0].resolve()
+        tried = ((folder, ""), (folder.parent, f"{folder.name}/")) if table.is_file() else ()
+        if known := next(filter(None, (read_table(table, *place) for place in tried)), None):
+            return Data(known, known=True)
+        if recipe.file.resolve() != SHIPPED:
+            raise DatasetError(
+                f"{table}: is missing, or names no picture in {folder}. Write one with train "
+                f"--show, or delete the line splits in {recipe.file}: then folders give the labels"
+            )
     found = [e for folder in folders for e in find_examples(folder, positive, negative)]
     examples = list({os.path.realpath(e.path): e for e in found}.values())
     if assign:
@@ -179,9 +185,9 @@ def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
     """
 
     def make(function: Callable[..., None]) -> click.Command:
-        @click.command(
-            context_settings={"help_option_names": ["-h", "--help"]}, epilog=f"Example: {example}"
-        )
+        settings = {"help_option_names": ["-h", "--help"]}
+
+        @click.command(cls=Ending, context_settings=settings, epilog=f"Example: {example}")
         @functools.wraps(function)
         def run(
             positive: tuple[str, ...], negative: tuple[str, ...], file: Path, **options: Any

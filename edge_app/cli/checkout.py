@@ -32,7 +32,7 @@ class Commands(Ending, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Says of a command of a checkout how to run it."""
+        """Tells how to run a command that needs a checkout."""
         if args[0] in COMMANDS and args[0] not in self.commands:
             raise click.UsageError(
                 f"{args[0]} runs from a checkout of the repository: git clone ADDRESS smoking; "
