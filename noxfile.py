@@ -15,7 +15,8 @@ _PARALLEL = ("-n", "2", "--dist", "loadfile")
 @nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     """The tests with everything that has a release for this Python."""
-    session.install("-c", "constraints.txt", "-r", "requirements-dev.txt")
+    # uv leaves out pip, which the tests of installation start.
+    session.install("-c", "constraints.txt", "-r", "requirements-dev.txt", "pip")
     session.run("pytest", *_PARALLEL, *session.posargs)
 
 
