@@ -50,7 +50,7 @@ def test_a_camera_that_hangs_is_left_and_opened_anew(device, quick_retries):
     until(frames, Frame)
     device.hanging.set()
     (lost,) = [item for item in until(frames, Lost) if isinstance(item, Lost)]
-    assert "no frame for" in lost.reason
+    assert "no picture for" in lost.reason
     threading.Timer(0.5, device.hanging.clear).start()
     assert isinstance(until(frames, Found)[-1], Found)
     frames.close()

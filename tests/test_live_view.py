@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,12 @@ from live_servers import get, wait_for  # noqa: E402
 
 from edge_app import Prediction  # noqa: E402
 from edge_app.cli.live import live  # noqa: E402
-from edge_app.live import Camera, Moment  # noqa: E402
+from edge_app.live import Camera, Moment, Zone  # noqa: E402
+from edge_app.live.devices import why_not  # noqa: E402
 from edge_app.live.frames import Frame  # noqa: E402
 from edge_app.live.view.hub import Hub  # noqa: E402
 from edge_app.live.view.server import Server, is_loopback, parse_address  # noqa: E402
-from edge_app.live.view.texts import TEXTS, language_of  # noqa: E402
+from edge_app.live.view.texts import TEXTS, language_of, reason_of  # noqa: E402
 
 CAMERA = Camera("rtsp://me:s3cret@camera.local/live", "Front door")
 SIZE = (480, 640, 3)
@@ -119,7 +121,7 @@ def test_no_other_file_is_served(server, path):
 
 def test_passwords_show_nowhere(server, hub):
     hub.frame(moment())
-    hub.sink(CAMERA)({"event": "lost", "reason": "it ended"})
+    hub.sink(CAMERA)({"event": "lost", "reason": "the camera stopped sending"})
     unnamed = Hub([Camera(CAMERA.source)])
     unnamed.frame(moment(unnamed.cameras["0"].camera))
     with Server(unnamed, ("127.0.0.1", 0)) as other:
@@ -133,7 +135,7 @@ def test_metrics_are_what_prometheus_reads(server, hub):
 
     for number in range(3):
         hub.frame(moment(number=number))
-    hub.sink(CAMERA)({"event": "lost", "reason": "it ended"})
+    hub.sink(CAMERA)({"event": "lost", "reason": "the camera stopped sending"})
     status, headers, body = get(f"{server.url}/metrics")
     assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     found = {
@@ -272,6 +274,61 @@ def test_the_line_of_scores_is_bounded(hub, monkeypatch):
     for _ in range(3000):
         hub.frame(moment())
     assert len(hub.cameras["0-front-door"].history()) == 1200
+
+
+def test_the_line_of_scores_has_a_gap_where_the_camera_was_lost(hub, server):
+    hub.frame(moment(score=0.9))
+    hub.sink(CAMERA)({"event": "lost", "reason": "the camera stopped sending"})
+    points = json.loads(get(f"{server.url}/history/0-front-door")[2])
+    assert [score for _, score in points] == [0.9, None]
+
+
+def page_of(camera):
+    """What the page is told of a camera at the start, and of a frame of half its first size."""
+    from edge_app.live.view.server import _state_of
+
+    hub = Hub([camera])
+    hub.frame(moment(camera))
+    seen = hub.cameras[next(iter(hub.cameras))]
+    small = moment(camera)
+    seen.take(replace(small, frame=replace(small.frame, pixels=small.frame.pixels[::2, ::2])))
+    with Server(hub, ("127.0.0.1", 0)) as server:
+        page = get(f"{server.url}/")[2].decode()
+    known = json.loads(re.search(r'id="known">(.*?)</script>', page)[1])
+    return known["cameras"][0], _state_of(seen)
+
+
+def test_a_region_and_masks_are_shown_as_the_model_sees_them():
+    zone = Zone.parse("100,0 500,0 300,400", ["0,0,80,40"])
+    known, state = page_of(Camera("0", "Door", zone=zone))
+    assert state["outline"] == ((50, 0), (250, 0), (150, 200))
+    assert state["masks"] == (((0, 0), (40, 0), (40, 20), (0, 20)),)
+    assert known["masks"] == ["0,0 80,0 80,40 0,40"]
+    assert Zone.parse("", known["masks"]).masks == zone.masks
+    assert page_of(Camera("0"))[1]["outline"] == ()
+
+
+def test_a_line_for_the_file_is_offered_where_the_option_is_refused():
+    assert page_of(Camera("0", "Door"))[0]["toml"]  # with --config, or of several
+    assert not page_of(Camera("0"))[0]["toml"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "key", "values"),
+    [
+        ("the camera stopped sending", "why_ended", {}),
+        ("no picture for 5 s", "why_silent", {"n": "5"}),
+        (why_not("rtsp://camera.local/live"), "why_closed", {}),
+        ("camera 0: cannot be opened. Is it plugged in and not in use?", "why_device", {}),
+    ],
+)
+def test_why_a_camera_is_lost_is_said_in_both_languages(reason, key, values):
+    assert reason_of(reason) == {"text": reason, "key": key, **values}
+    assert all(TEXTS[language][key].format(**values) for language in ("en", "id"))
+
+
+def test_any_other_reason_is_shown_as_it_is():
+    assert reason_of("no route to host") == {"text": "no route to host"}
 
 
 def test_both_languages_say_the_same_things():

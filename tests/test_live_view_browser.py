@@ -111,7 +111,7 @@ def test_a_phone_shows_both_cameras_with_score_and_state(visit):
     assert "frames per second" in page.locator(".stats").first.inner_text()
     until(
         page,
-        "document.querySelector('.chart polyline').getAttribute('points').split(' ').length > 3",
+        "document.querySelector('.chart path').getAttribute('d').split(' ').length > 3",
     )
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390  # nothing reaches beyond the screen
@@ -131,7 +131,7 @@ def test_the_evidence_map_can_be_switched_on(visit):
     assert page.locator(".map").first.is_hidden()
 
 
-def test_a_region_is_drawn_and_its_option_works(visit, run):
+def test_a_region_is_drawn_and_its_line_for_the_file_works(visit, run):
     from edge_app.live.zone import corners
 
     page = visit(**PHONE)
@@ -142,12 +142,16 @@ def test_a_region_is_drawn_and_its_option_works(visit, run):
     for x, y in ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75)):
         page.touchscreen.tap(stage["x"] + x * stage["width"], stage["y"] + y * stage["height"])
     option = card.locator(".option").inner_text()
-    name, _, text = option.partition(" ")
-    assert name == "--region"
+    name, _, text = option.partition(" = ")
+    assert name == "region"  # of several cameras, which take no --region
+    assert "camera 1" in card.locator(".restart").inner_text()
     expected = ((80, 60), (240, 60), (160, 180))
     assert np.abs(np.subtract(corners(text.strip('"')), expected)).max() <= 2
-    card.locator("input[value='--mask']").check()
-    assert card.locator(".option").inner_text().startswith("--mask ")
+    code, button = (card.locator(part).bounding_box() for part in (".option", ".copy"))
+    beside = code["x"] + code["width"] <= button["x"]
+    assert beside or code["y"] + code["height"] <= button["y"]
+    card.locator("input[value='mask']").check()
+    assert card.locator(".option").inner_text().startswith('mask = ["')
     card.locator(".undo").click()
     assert card.locator(".option").inner_text() == ""
 
@@ -177,6 +181,10 @@ def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visi
     first.locator(".lost").wait_for(timeout=90_000)
     assert re.match(r"Lost since [\d:]+.*\n.*\w", first.locator(".lost").inner_text())
     assert first.locator(".waiting").is_hidden()
+    assert first.locator(".score").inner_text() == first.locator(".stats").inner_text() == ""
+    assert first.locator(".zone").is_hidden()
+    name = first.locator("h2")
+    assert name.bounding_box()["height"] < 2 * 1.45 * 16  # one line
     assert second.get_attribute("data-state") == "smoking"
     # The event that the camera was in is over; it has its best frame.
     page.locator("#events img").first.wait_for()
@@ -191,6 +199,7 @@ def test_a_stream_that_dies_is_shown_and_comes_back_while_the_other_goes_on(visi
     run[1][0].start()
     first.locator(".lost").wait_for(state="hidden", timeout=120_000)
     until(page, "document.querySelector('.camera').dataset.state == 'smoking'")
+    until(page, "document.querySelector('.chart path').getAttribute('d').split('M').length > 2")
     metrics = get(f"{run[0]}/metrics")[2].decode()
     assert 'smoking_live_reconnects_total{camera="camera 1"} 1' in metrics
     assert 'smoking_live_outages_total{camera="camera 2"} 0' in metrics

@@ -118,7 +118,7 @@ def _newest_frames(feed: _Feed, first: Frame | None) -> Generator[Item]:
             elif feed.ended or feed.is_silent:
                 if not is_lost:
                     silence = time.monotonic() - feed.alive_at
-                    yield Lost(feed.error or f"no frame for {silence:.0f} s")
+                    yield Lost(feed.error or f"no picture for {silence:.0f} s")
                     is_lost = True
                 feed.stop()
                 stuck = [old for old in (*stuck, feed) if old.alive]
@@ -220,7 +220,7 @@ class _Feed:
         start, number = time.monotonic(), 0
         while not self._stopping.is_set():
             if not capture.grab():
-                self.error = "it ended"
+                self.error = "the camera stopped sending"
                 return
             now = time.monotonic()
             when = now

@@ -50,6 +50,27 @@ class Zone:
         polygons = tuple(_four_corners(corners(mask)) for mask in masks)
         return cls(corners(region) if region else (), polygons)
 
+    def scaled(self, first: Point, size: Point) -> Zone:
+        """The zone for frames of another size.
+
+        Args:
+            first: width and height of the first frame, which the zone is for.
+            size: those of the frames now.
+
+        >>> Zone.parse("100,0,400,300").scaled((1000, 600), (500, 300)).region
+        ((50, 0), (250, 150))
+        """
+        scale = np.divide(size, first)
+
+        def change(points: tuple[Point, ...]) -> tuple[Point, ...]:
+            return tuple((round(x), round(y)) for x, y in (np.multiply(p, scale) for p in points))
+
+        return Zone(change(self.region), tuple(change(mask) for mask in self.masks))
+
+    def outline(self) -> tuple[Point, ...]:
+        """The region as a polygon; empty for the whole frame."""
+        return _four_corners(self.region)
+
 
 def corners(text: str) -> tuple[Point, ...]:
     """Reads ``x,y,width,height`` (two opposite corners come back) or ``x,y x,y x,y``.
@@ -108,26 +129,19 @@ class Cutter:
         if self._first is None:
             self._check(size)
             self._first = size
-        scale = np.divide(size, self._first)
-        polygons = [np.round(np.multiply(points, scale)).astype(np.int32) for points in self._all]
-        whole = np.array([(0, 0), size], np.int32)
-        region = polygons[0] if self._zone.region else whole
+        zone = self._zone.scaled(self._first, size)
+        region = np.array(zone.region or [(0, 0), size], np.int32)
         (left, top), (right, bottom) = region.min(0), np.maximum(region.max(0), region.min(0) + 1)
         self._box = (int(left), int(top), int(right - left), int(bottom - top))
         self._size, self._outside = size, None
-        masks = polygons[1:] if self._zone.region else polygons
-        if len(self._zone.region) > 2 or masks:
+        if len(zone.region) > 2 or zone.masks:
             fill = import_opencv().fillPoly
             inside = np.zeros(size[::-1], np.uint8)
             polygon = _four_corners([(int(x), int(y)) for x, y in region])
             fill(inside, [np.array(polygon, np.int32)], 1)
-            for mask in masks:
-                fill(inside, [mask], 0)
+            for mask in zone.masks:
+                fill(inside, [np.array(mask, np.int32)], 0)
             self._outside = inside[top:bottom, left:right] == 0
-
-    @property
-    def _all(self) -> list[tuple[Point, ...]]:
-        return [points for points in (self._zone.region, *self._zone.masks) if points]
 
     def _check(self, size: Point) -> None:
         for name, points in (

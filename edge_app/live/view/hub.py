@@ -132,7 +132,9 @@ class Hub:
         if record["event"] in ("lost", "restored"):
             seen.lost = record.get("reason") if record["event"] == "lost" else None
             seen.lost_since = time.time() if seen.lost is not None else None
-            seen.outages += record["event"] == "lost"
+            if seen.lost is not None:
+                seen.outages += 1
+                seen.break_line()
         else:
             kept = ("started", "peak", "seconds", "id", "position")
             event = {name: record[name] for name in kept if record.get(name) is not None}
@@ -168,7 +170,9 @@ class Seen:
         self.lost_since: float | None = None
         self.encoded = 0
         """Pictures encoded so far."""
-        self._history: deque[tuple[float, float]] = deque(
+        self.first_size = (0, 0)
+        """Width and height of the first frame, which the camera's zone is for."""
+        self._history: deque[tuple[float, float | None]] = deque(
             maxlen=int(HISTORY_SECONDS / _POINT_SECONDS)
         )
         self._best: Moment | None = None
@@ -179,6 +183,8 @@ class Seen:
 
     def take(self, moment: Moment) -> None:
         before = self.moment
+        if before is None:
+            self.first_size = moment.frame.pixels.shape[1::-1]
         self.moment, self.classified = moment, self.classified + 1
         smoking = moment.state == "smoking"
         if smoking and (before is None or before.state != "smoking"):
@@ -190,8 +196,12 @@ class Seen:
         if not self._history or now - self._history[-1][0] >= _POINT_SECONDS:
             self._history.append((now, round(moment.smoothed, 3)))
 
-    def history(self) -> list[tuple[float, float]]:
-        """Time in seconds since 1970 and smoothed score, the oldest first."""
+    def break_line(self) -> None:
+        """Ends the line of scores: what comes next is after a gap."""
+        self._history.append((time.time(), None))
+
+    def history(self) -> list[tuple[float, float | None]]:
+        """Time in seconds since 1970 and smoothed score, the oldest first; None begins a gap."""
         return list(self._history)
 
     def jpeg(self) -> tuple[int, bytes] | None:

@@ -32,7 +32,8 @@ from starlette.routing import Route
 from edge_app.live.view.guard import Guard
 from edge_app.live.view.hub import Hub, Seen
 from edge_app.live.view.metrics import CONTENT_TYPE, metrics, temperature
-from edge_app.live.view.texts import TEXTS, language_of
+from edge_app.live.view.texts import TEXTS, language_of, reason_of
+from edge_app.live.zone import Point, Zone
 
 _FOLDER = Path(__file__).parent
 _UPDATE_SECONDS = 0.5
@@ -152,6 +153,9 @@ class Server:
                     "id": key,
                     "name": seen.camera.title,
                     "threshold": seen.camera.threshold or self._hub.threshold,
+                    # A name has who is in a file, or one of several: --region is refused there.
+                    "toml": bool(seen.camera.name),
+                    "masks": [_text_of(mask) for mask in (seen.camera.zone or Zone()).masks],
                 }
                 for key, seen in self._hub.cameras.items()
             ],
@@ -255,12 +259,13 @@ class Server:
 
 def _state_of(seen: Seen) -> dict[str, Any]:
     """What the page shows of a camera."""
-    state: dict[str, Any] = {"lost": seen.lost_since, "reason": seen.lost}
+    state: dict[str, Any] = {"lost": seen.lost_since, "reason": reason_of(seen.lost or "")}
     if (moment := seen.moment) is None:
         return state
     prediction = moment.prediction
     evidence = prediction.evidence
     height, width = moment.frame.pixels.shape[:2]
+    zone = (seen.camera.zone or Zone()).scaled(seen.first_size, (width, height))
     return state | {
         "state": moment.state,
         "score": round(prediction.smoking, 3),
@@ -271,6 +276,13 @@ def _state_of(seen: Seen) -> dict[str, Any]:
         "dropped": moment.dropped,
         "size": [width, height],
         "box": moment.box,
+        "outline": zone.outline(),
+        "masks": zone.masks,
         "region": prediction.region,
         "evidence": None if evidence is None else evidence.astype(float).round(2).tolist(),
     }
+
+
+def _text_of(points: tuple[Point, ...]) -> str:
+    """A polygon as ``--mask`` and the TOML file take it."""
+    return " ".join(f"{x},{y}" for x, y in points)

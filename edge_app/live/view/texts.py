@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "title": "Smoking gesture detector",
@@ -31,6 +33,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "copy": "Copy",
         "copied": "Copied",
         "restart": "Start the detector with this option:",
+        "restart_toml": "Write this line for {name} in the file of --config, and restart:",
+        "why_ended": "The camera stopped sending.",
+        "why_silent": "The camera has sent no picture for {n} s.",
+        "why_closed": "The camera cannot be opened. Check its address and that it is on.",
+        "why_device": "The camera cannot be opened. Is it plugged in and not in use?",
+        "why_refused": "The camera refuses the user name or password.",
+        "why_account": "The camera asks for a user name and password.",
         "stats": "{rate} frames per second, {latency} ms, {dropped} dropped",
         "lasting": "lasting",
         "seconds": "{n} s",
@@ -68,6 +77,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "copy": "Salin",
         "copied": "Tersalin",
         "restart": "Jalankan pendeteksi dengan opsi ini:",
+        "restart_toml": "Tulis baris ini untuk {name} di file --config, lalu mulai ulang:",
+        "why_ended": "Kamera berhenti mengirim gambar.",
+        "why_silent": "Kamera tidak mengirim gambar selama {n} detik.",
+        "why_closed": "Kamera tidak bisa dibuka. Periksa alamatnya dan apakah kamera menyala.",
+        "why_device": "Kamera tidak bisa dibuka. Apakah terpasang dan tidak sedang dipakai?",
+        "why_refused": "Kamera menolak nama pengguna atau kata sandi.",
+        "why_account": "Kamera meminta nama pengguna dan kata sandi.",
         "stats": "{rate} gambar per detik, {latency} md, {dropped} dilewati",
         "lasting": "sedang berlangsung",
         "seconds": "{n} dtk",
@@ -78,6 +94,27 @@ TEXTS: dict[str, dict[str, str]] = {
         "live": "Gambar langsung dari {name}",
     },
 }
+
+_REASONS = {
+    "why_ended": r"the camera stopped sending",
+    "why_silent": r"no picture for (?P<n>\d+) s",
+    "why_closed": r"cannot be opened\. Check the address",
+    "why_device": r"cannot be opened\. Is it plugged in",
+    "why_refused": r"refuses the user name or password",
+    "why_account": r"asks for a user name and password",
+}
+
+
+def reason_of(reason: str) -> dict[str, str]:
+    """Why a camera is lost: the key of a sentence with its values, or only the text as it is.
+
+    >>> reason_of("no picture for 5 s")
+    {'text': 'no picture for 5 s', 'key': 'why_silent', 'n': '5'}
+    """
+    for key, pattern in _REASONS.items():
+        if match := re.search(pattern, reason):
+            return {"text": reason, "key": key, **match.groupdict()}
+    return {"text": reason}
 
 
 def language_of(chosen: str | None, accepted: str) -> str:

@@ -10,11 +10,14 @@ const HISTORY_SECONDS = 600;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const percent = (value) => new Intl.NumberFormat(language, { style: "percent" }).format(value);
 const label = texts[known.label] ?? known.label;
+const decimal = (value) => new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(language);
 
 class Camera {
-  constructor({ id, name, threshold }) {
+  constructor({ id, name, threshold, toml, masks }) {
     this.id = id;
+    this.toml = toml;
+    this.masks = masks;
     this.threshold = threshold;
     this.points = [];
     this.corners = [];
@@ -24,6 +27,7 @@ class Camera {
     this.part = (selector) => card.querySelector(selector);
     this.part("h2").textContent = name;
     this.picture = this.part(".picture");
+    this.part(".restart").textContent = toml ? fill(texts.restart_toml, { name }) : texts.restart;
     this.picture.alt = fill(texts.live, { name });
     this.part(".evidence").addEventListener("click", (event) => this.toggleMap(event.currentTarget));
     this.part(".draw").addEventListener("click", (event) => this.toggleDrawing(event.currentTarget));
@@ -60,16 +64,21 @@ class Camera {
 
   update(state, now) {
     const isLost = state.lost !== null;
+    this.now = now;
     this.card.dataset.state = isLost ? "lost" : state.state ?? "waiting";
     const lost = this.part(".lost");
     lost.hidden = !isLost;
-    if (isLost) this.say(lost, `${fill(texts.lost, { time: clock(state.lost) })}\n${state.reason}`);
+    if (isLost) {
+      const { key, text, ...values } = state.reason;
+      const reason = key ? fill(texts[key], values) : text;
+      this.say(lost, `${fill(texts.lost, { time: clock(state.lost) })}\n${reason}`);
+    }
     this.part(".waiting").hidden = isLost || state.state !== undefined;
     if (state.state === undefined) return;
     const name = isLost ? fill(texts.lost, { time: clock(state.lost) }) : fill(texts[state.state], { label });
     this.say(this.part(".state"), name + (state.uncertain && !isLost ? `, ${texts.uncertain}` : ""));
-    this.part(".score").textContent = percent(state.score);
-    this.part(".stats").textContent = fill(texts.stats, state);
+    this.part(".score").textContent = isLost ? "" : percent(state.score);
+    this.part(".stats").textContent = isLost ? "" : fill(texts.stats, { ...state, rate: decimal(state.rate) });
     if (String(state.size) !== String(this.size)) {
       this.size = state.size;
       this.part(".stage").style.aspectRatio = this.size.join(" / ");
@@ -77,8 +86,9 @@ class Camera {
       this.showDrawing();
     }
     if (!isLost) this.points.push([now, state.smoothed]);
+    else if (this.points.at(-1)?.[1] !== null) this.points.push([now, null]); // a gap begins
     this.drawChart();
-    this.drawBoxes(state);
+    this.drawZone(state);
     this.drawMap(state);
   }
 
@@ -87,28 +97,34 @@ class Camera {
   }
 
   drawChart() {
-    const last = this.points.at(-1)?.[0] ?? 0;
+    const last = Math.max(this.now ?? 0, this.points.at(-1)?.[0] ?? 0);
     while (this.points.length && this.points[0][0] < last - HISTORY_SECONDS) this.points.shift();
-    const line = this.points.map(([time, score]) =>
-      `${(600 * (1 - (last - time) / HISTORY_SECONDS)).toFixed(1)},${(60 - 60 * score).toFixed(1)}`);
-    this.part(".chart polyline").setAttribute("points", line.join(" "));
+    let command = "M";
+    const line = this.points.map(([time, score]) => {
+      const place = `${command}${(600 * (1 - (last - time) / HISTORY_SECONDS)).toFixed(1)},${(60 - 60 * score).toFixed(1)}`;
+      command = score === null ? "M" : "L";
+      return score === null ? "" : place;
+    });
+    this.part(".chart path").setAttribute("d", line.join(" "));
     for (const end of ["y1", "y2"]) this.part(".chart line").setAttribute(end, 60 - 60 * this.threshold);
   }
 
-  drawBoxes(state) {
-    const zone = this.part(".zone");
-    zone.querySelectorAll("rect").forEach((old) => old.remove());
-    const add = (name, [x, y, width, height]) => {
-      const box = document.createElementNS(SVG, "rect");
-      box.setAttribute("class", name);
-      for (const [key, value] of Object.entries({ x, y, width, height })) box.setAttribute(key, value);
-      zone.append(box);
+  // The region is outlined, and what the model does not see is dimmed.
+  drawZone({ size: [width, height], outline, masks, region }) {
+    const zone = this.part(".seen");
+    zone.replaceChildren();
+    const path = (...polygons) => polygons.map((points) => `M${points.join(" ")}Z`).join("");
+    const add = (name, d) => {
+      const shape = document.createElementNS(SVG, "path");
+      shape.setAttribute("class", name);
+      shape.setAttribute("d", d);
+      zone.append(shape);
     };
-    if (state.box) add("box", state.box);
-    if (state.region) {
-      const [left, top, right, bottom] = state.region;
-      add("look", [left, top, right - left, bottom - top]);
-    }
+    const rectangle = (left, top, right, bottom) => [[left, top], [right, top], [right, bottom], [left, bottom]];
+    if (outline.length) add("unseen", path(rectangle(0, 0, width, height), outline));
+    for (const mask of masks) add("unseen", path(mask));
+    if (outline.length) add("box", path(outline));
+    if (region) add("look", path(rectangle(...region)));
   }
 
   toggleMap(button) {
@@ -155,10 +171,9 @@ class Camera {
   }
 
   showDrawing() {
-    const zone = this.part(".zone");
-    zone.querySelectorAll("polygon, circle").forEach((old) => old.remove());
+    const zone = this.part(".drawn");
+    zone.replaceChildren();
     const polygon = document.createElementNS(SVG, "polygon");
-    polygon.setAttribute("class", "drawn");
     polygon.setAttribute("points", this.corners.map((corner) => corner.join(",")).join(" "));
     zone.append(polygon);
     for (const [x, y] of this.corners) {
@@ -170,8 +185,9 @@ class Camera {
     }
     const isWhole = this.corners.length > 2;
     const kind = this.card.querySelector("input:checked").value;
-    const text = `${kind} "${this.corners.map((corner) => corner.join(",")).join(" ")}"`;
-    this.part(".option").textContent = isWhole ? text : "";
+    const place = `"${this.corners.map((corner) => corner.join(",")).join(" ")}"`;
+    const line = kind === "region" ? place : `[${[...this.masks.map((mask) => `"${mask}"`), place].join(", ")}]`;
+    this.part(".option").textContent = !isWhole ? "" : this.toml ? `${kind} = ${line}` : `--${kind} ${place}`;
     this.part(".restart").hidden = this.part(".copy").hidden = !isWhole;
   }
 
