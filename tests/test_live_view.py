@@ -90,6 +90,20 @@ def test_nothing_is_shown_without_the_password(hub, path):
         assert answer.get("Set-Cookie") is None  # no session that could be stolen or fixed
 
 
+def test_after_five_wrong_passwords_even_the_right_one_has_to_wait(hub, monkeypatch):
+    with Server(hub, ("127.0.0.1", 0), ("ani", "secret")) as server:
+        wrong, right = ({"Authorization": basic("ani", word)} for word in ("wrong", "secret"))
+        assert get(server.url)[0] == 401  # as a browser first asks; no guess
+        answers = [get(server.url, **wrong)[0] for _ in range(7)]
+        assert answers == [401] * 5 + [429] * 2
+        status, headers, body = get(server.url, **right)
+        assert (status, b"Try again in" in body) == (429, True)
+        assert 0 < int(headers["Retry-After"]) <= 60
+        assert get(f"{server.url}/health")[0] != 429
+        monkeypatch.setattr("edge_app.lockout.LOCK_SECONDS", 0)
+        assert get(server.url, **right)[0] == 200
+
+
 def test_health_needs_no_password_and_names_nobody(hub):
     with Server(hub, ("127.0.0.1", 0), ("ani", "secret")) as server:
         status, _, body = get(f"{server.url}/health")

@@ -18,7 +18,7 @@ pytest.importorskip("gradio", reason="needs requirements-web.txt")
 
 
 def test_guessing_the_password_is_slow_and_the_user_name_stays(tmp_path):
-    from edge_app.web.login import MOST_WRONG
+    from edge_app.lockout import MOST_WRONG
 
     def log_in(url, password, **headers):
         data = urllib.parse.urlencode({"username": "ani", "password": password}).encode()

@@ -6,7 +6,6 @@ import hashlib
 import html
 import secrets
 import time
-from collections import defaultdict, deque
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -15,15 +14,11 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from edge_app.lockout import Lockout
 from edge_app.web.bodies import BodyError, address_of, checked_receive
 from edge_app.web.guard import route_of
 from edge_app.web.texts import language_of, text
 
-MOST_WRONG = 5
-"""Wrong passwords of one address within `LOCK_SECONDS`; then even the right one has to wait."""
-LOCK_SECONDS = 60
-MOST_WRONG_ALL = 100
-"""Of all addresses together: somebody who guesses from many addresses is slowed down too."""
 _MOST_TOKENS = 1_000
 """Logins that are remembered; the oldest is forgotten."""
 _TOKEN_SECONDS = 7 * 24 * 3600
@@ -41,7 +36,7 @@ class Login:
         self._wanted = _digest(user, password)
         self._uploads = uploads
         self._tokens: dict[str, float] = {}
-        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._lockout = Lockout()
         self._cookie = f"login-{secrets.token_hex(4)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,8 +70,8 @@ class Login:
     ) -> Response:
         is_browser = "text/html" in headers.get("accept", "")
         address = address_of(scope)
-        if (seconds := self._locked(address)) > 0:
-            return _no(language, is_browser, 429, "login_locked", "", seconds=int(seconds) + 1)
+        if seconds := self._lockout.seconds(address):
+            return _no(language, is_browser, 429, "login_locked", "", seconds=seconds)
         try:
             async with checked_receive(scope, "/login", receive, self._uploads) as checked:
                 body = (await checked())["body"]
@@ -85,8 +80,7 @@ class Login:
         form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
         user, password = (form.get(name, [""])[0] for name in ("username", "password"))
         if not secrets.compare_digest(_digest(user.strip(), password), self._wanted):
-            for key in (address, ""):
-                self._wrong[key].append(time.monotonic())
+            self._lockout.add(address)
             return _no(language, is_browser, 400, "login_wrong", user)
         token = secrets.token_urlsafe(32)
         self._tokens[token] = time.time()
@@ -102,19 +96,6 @@ class Login:
             secure=scope.get("scheme") == "https",
         )
         return response
-
-    def _locked(self, address: str) -> float:
-        """Seconds that an address has to wait; 0 for none."""
-        now = time.monotonic()
-        for key, times in list(self._wrong.items()):
-            while times and now - times[0] > LOCK_SECONDS:
-                times.popleft()
-            if not times:
-                del self._wrong[key]
-        for key, most in ((address, MOST_WRONG), ("", MOST_WRONG_ALL)):
-            if key in self._wrong and len(self._wrong[key]) >= most:
-                return LOCK_SECONDS - (now - self._wrong[key][-most])
-        return 0.0
 
 
 def _digest(user: str, password: str) -> bytes:

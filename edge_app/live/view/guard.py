@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge_app.lockout import Lockout
+
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; media-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -40,6 +42,7 @@ class Guard:
     ):
         self.app, self._open_paths = app, open_paths
         self._wanted = ":".join(auth).encode() if auth else None
+        self._lockout = Lockout()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,9 +55,22 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        if scope["path"] in self._open_paths or self._is_allowed(Headers(scope=scope)):
+        headers = Headers(scope=scope)
+        if self._wanted is None or scope["path"] in self._open_paths:
             await self.app(scope, receive, send_with_headers)
             return
+        address = (scope.get("client") or ("unknown",))[0]  # behind a proxy, what that told
+        if seconds := self._lockout.seconds(address):
+            text = f"Too many wrong passwords. Try again in {seconds} s."
+            await PlainTextResponse(text, 429, {"Retry-After": str(seconds)})(
+                scope, receive, send_with_headers
+            )
+            return
+        if self._is_allowed(headers):
+            await self.app(scope, receive, send_with_headers)
+            return
+        if "authorization" in headers:
+            self._lockout.add(address)
         await asyncio.sleep(_REFUSAL_SECONDS)
         refusal = PlainTextResponse(
             "User and password, please.",
@@ -64,11 +80,9 @@ class Guard:
         await refusal(scope, receive, send_with_headers)
 
     def _is_allowed(self, headers: Headers) -> bool:
-        if self._wanted is None:
-            return True
         kind, _, value = headers.get("authorization", "").partition(" ")
         try:
             given = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             given = b""
-        return secrets.compare_digest(given, self._wanted) and kind.lower() == "basic"
+        return secrets.compare_digest(given, self._wanted or b"") and kind.lower() == "basic"
