@@ -1,10 +1,13 @@
 """`live` and `web` on machines where something is missing or goes wrong."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from conftest import ROOT, small_disk
 
@@ -12,9 +15,11 @@ pytest.importorskip("cv2", reason="needs opencv-python")
 
 from live_files import records, write_video
 
+from edge_app import Prediction
 from edge_app.live import Outputs, run_live
 from edge_app.live.archive import read_archive
 from edge_app.live.clips import Clips
+from edge_app.live.event_detector import Event
 from edge_app.live.event_log import EventLog
 from edge_app.live.frames import Frame, Lost
 from edge_app.live.pictures import Snapshots
@@ -52,10 +57,44 @@ def test_on_a_full_disk_each_output_says_so_once_and_watching_goes_on(video, tmp
         left = sorted(path.name for path in disk.iterdir())
     assert done.returncode == 0, done.stderr
     assert "events: 1" in done.stdout
-    for option in ("--events", "--snapshots", "--clips", "--record"):
-        assert done.stderr.count(f"{option}: ") == 1, done.stderr
+    for name in ("Events", "Best frames", "Clips"):
+        assert done.stderr.count(f"{name} ({disk}") == 1, done.stderr
+    assert done.stderr.count("cannot be written: the disk is full") == 3, done.stderr
+    assert done.stderr.count("The recording (") == 1, done.stderr
+    assert "Errno" not in done.stderr and ".partial" not in done.stderr
     assert "Traceback" not in done.stderr
     assert left == ["ballast", "events.jsonl"]  # the events file is opened, and empty
+
+
+def test_a_disk_that_is_full_for_several_events_is_said_once_and_so_is_its_end(tmp_path, caplog):
+    pytest.importorskip("av", reason="needs requirements-live.txt")
+    caplog.set_level("INFO", "edge_app.live")
+    prediction = Prediction("Smoking", 0.9, 0.9)
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        outputs = Outputs(
+            log=EventLog(disk / "events.jsonl"), snapshots=Snapshots(disk), clips=Clips(disk)
+        )
+
+        def happen(number):
+            event = Event(number, None, 0.9, 0.8, 10, id=f"ab{number}")
+            picture = Frame(np.zeros((48, 64, 3), np.uint8), number, number, number)
+            outputs.frame(picture, prediction, in_event=True)
+            outputs.event(event, 0.0, "")
+            outputs.event(replace(event, ended=number + 0.5), 0.0, "over")
+            outputs.frame(picture, prediction, in_event=False)
+            outputs.clips.close()
+
+        ballast = disk / "ballast"
+        with contextlib.suppress(OSError):
+            ballast.write_bytes(b"x" * 262_144)
+        for number in range(3):
+            happen(number)
+        assert caplog.text.count("the disk is full") == 3, caplog.text
+        ballast.unlink()
+        happen(3)
+        outputs.close()
+        assert len(records(disk / "events.jsonl")) == 8  # those of the full disk, too
+    assert caplog.text.count("can be written again") == 3, caplog.text
 
 
 def test_a_read_only_disk_is_named_before_the_run(video, tmp_path):
@@ -102,10 +141,6 @@ def test_a_clock_that_is_set_back_during_an_event_changes_no_length(
 @pytest.mark.parametrize("ending", ["jpg", "mp4"])
 def test_what_is_kept_under_a_clock_that_was_set_back_is_not_deleted_at_once(tmp_path, ending):
     """It sorts before all that is there, as if it were the oldest."""
-    import numpy as np
-
-    from edge_app.live.event_detector import Event
-
     for number in range(3):
         (tmp_path / f"smoking-2099010{number + 1}T000000Z-0123456789ab.{ending}").touch()
     pixels, event = np.zeros((48, 64, 3), np.uint8), Event(0.0, 1.0, 0.9, 0.8, 10, id="ab12")

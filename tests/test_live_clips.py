@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path, c
         if number == 10:
             clips.begin(event(1.0))
     clips.close()
-    assert caplog.text.count("--clips: ") == 1
+    assert caplog.text.count("Clips (") == 1
 
 
 def test_a_run_has_the_clip_in_its_records(tmp_path, samples, classifier):

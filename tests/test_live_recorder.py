@@ -97,7 +97,7 @@ def test_a_run_goes_on_when_its_recording_cannot(tiny_disk, samples, classifier,
     outputs = Outputs(recorder=Recorder(tiny_disk / "out.avi"))
     summary = run_live(str(video), classifier, display="none", outputs=outputs)
     assert summary.classified == 10
-    assert caplog.text.count("--record: ") == 1
+    assert caplog.text.count("The recording (") == 1
 
 
 @pytest.mark.parametrize("ending", [".gif", ""])

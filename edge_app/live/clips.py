@@ -9,7 +9,6 @@ libraries whichever codec is used; see NOTICE.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import re
 import threading
@@ -29,8 +28,7 @@ from edge_app.live.frames import Frame, Gate
 from edge_app.live.h264 import add_stream, even, is_available
 from edge_app.live.opencv import import_opencv
 from edge_app.live.pictures import encode_jpeg, make_place, prune
-
-logger = logging.getLogger(__name__)
+from edge_app.live.trouble import Trouble
 
 KEEP_CLIPS = 200
 KEEP_DAYS = 30.0
@@ -102,6 +100,7 @@ class Clips:
         self._writer: _Writer | None = None
         self._last: _Writer | None = None  # it may still be at work
         self._end: float | None = None  # when the clip that is being written is complete
+        self._trouble = Trouble("Clips", folder)
         make_place(folder, ".mp4")
 
     def add(self, frame: Frame) -> None:
@@ -122,7 +121,9 @@ class Clips:
         name = f"smoking-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{event.id}.mp4"
         first = event.started - self._before
         self._end = event.started + self._longest
-        self._writer = self._last = _Writer(self.folder / name, event.id, self._complete)
+        self._writer = self._last = _Writer(
+            self.folder / name, event.id, self._complete, self._trouble
+        )
         for when, jpeg in self._ring.frames:
             if when >= first:
                 self._writer.put(jpeg, when)
@@ -154,8 +155,10 @@ class Clips:
 class _Writer:
     """Writes one clip in a thread of its own, so that no camera waits for it."""
 
-    def __init__(self, path: Path, event: str, on_done: Callable[[str, str], None]):
-        self.path, self._event, self._on_done = path, event, on_done
+    def __init__(
+        self, path: Path, event: str, on_done: Callable[[str, str], None], trouble: Trouble
+    ):
+        self.path, self._event, self._on_done, self._trouble = path, event, on_done, trouble
         self._frames: queue.Queue[tuple[float, bytes] | None] = queue.Queue(_MOST_WAITING)
         self._is_slow = False
         self._thread = threading.Thread(target=self._run, name="clip", daemon=True)
@@ -182,9 +185,10 @@ class _Writer:
         try:
             with whole_file(self.path) as partial:
                 self._write(partial)
+            self._trouble.worked()
             self._on_done(self._event, self.path.name)
         except (OSError, av.FFmpegError) as error:
-            logger.warning("--clips: %s: %s", self.path, error)
+            self._trouble.failed(error)
             while self._frames.get() is not None:
                 pass  # until the clip is over, there is nobody to write for
 

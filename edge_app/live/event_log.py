@@ -11,6 +11,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from edge_app.live.trouble import Trouble
+
 MAX_BYTES = 5_000_000
 """Size at which a file is put aside."""
 
@@ -42,6 +44,7 @@ class EventLog:
         self._max_bytes, self._keep = max_bytes, keep
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._lock = threading.Lock()  # cameras share a file
+        self.trouble = Trouble("Events", path)
         self._file: FileIO | None = self._open()
 
     def write(self, record: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from edge_app.live.mqtt import Publisher
 from edge_app.live.pictures import Snapshots, save_picture
 from edge_app.live.recorder import Recorder
 from edge_app.live.redact import shown
+from edge_app.live.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ class Outputs:
         self.source, self.camera, self.is_file = "", "", False
         self._model, self._decision = "", Decision()
         self._best: Prediction | None = None  # of the event that lasts
-        self._complaints: dict[str, str] = {}
 
     def describe(self, source: str, info: ModelInfo, camera: str = "") -> None:
         """Takes what every record says: camera, source (without its password), and model."""
@@ -65,12 +65,11 @@ class Outputs:
                 self.snapshots.watch(frame.pixels, prediction.smoking)
             else:
                 self.snapshots.forget()
-            with _Attempt(self, "--snapshots"):
-                self.snapshots.prune_hourly()
+            self.snapshots.prune_hourly()
         if self.clips is not None:
             self.clips.add(frame)
         if self.recorder is not None and not self.recorder.is_over:
-            with _Attempt(self, "--record"):
+            with self.recorder.trouble:
                 self.recorder.add(frame.pixels, frame.time)
 
     def event(self, event: Event, offset: float, reason: str) -> None:
@@ -100,7 +99,7 @@ class Outputs:
         if event.seconds is not None:
             record |= {"seconds": round(event.seconds, 2), "reason": reason}
             if self.snapshots is not None:
-                with _Attempt(self, "--snapshots"):
+                with self.snapshots.trouble:
                     path = self.snapshots.save(event)
                     record |= {"snapshot": path and path.name}
         self.write(record, when + offset)
@@ -113,7 +112,7 @@ class Outputs:
         record |= {"camera": self.camera} if self.camera else {}
         record |= {"source": self.source, "model": self._model, "schema": SCHEMA}
         if self.log is not None:
-            with _Attempt(self, "--events"):
+            with self.log.trouble:
                 self.log.write(record)
         if self.publisher is not None:
             self.publisher.write(record)
@@ -122,14 +121,15 @@ class Outputs:
 
     def keep_picture(self, pixels: np.ndarray) -> Path | None:
         """Writes a frame that a key asked for, beside the snapshots or here; returns where."""
-        with _Attempt(self, "the picture"):
-            return save_picture(self.snapshots.folder if self.snapshots else Path(), pixels, "key")
+        folder = self.snapshots.folder if self.snapshots else Path()
+        with Trouble("The picture", folder):
+            return save_picture(folder, pixels, "key")
         return None
 
     def close(self) -> None:
         """Ends them all."""
-        if self.recorder is not None:
-            with _Attempt(self, "--record"):
+        if self.recorder is not None and not self.recorder.is_over:
+            with self.recorder.trouble:
                 self.recorder.close()
         if self.clips is not None:
             self.clips.close()
@@ -137,25 +137,6 @@ class Outputs:
             self.log.close()
         if self.publisher is not None and (lost := self.publisher.close()):
             logger.warning("%d events did not reach the MQTT broker", lost)
-
-
-class _Attempt:
-    """A full disk is no reason to stop watching: the trouble is reported once until it is over."""
-
-    def __init__(self, outputs: Outputs, name: str):
-        self._complaints, self._name = outputs._complaints, name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        if error is None:
-            self._complaints.pop(self._name, None)
-        elif isinstance(error, OSError):
-            if self._complaints.get(self._name) != str(error):
-                logger.warning("%s: %s", self._name, error)
-            self._complaints[self._name] = str(error)
-        return isinstance(error, OSError)
 
 
 def iso_time(seconds: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from edge_app.files import is_gone, numbered, remove_leftovers, whole_file
 from edge_app.live.event_detector import Event
 from edge_app.live.opencv import import_opencv
+from edge_app.live.trouble import Trouble
 
 KEEP_PICTURES = 200
 KEEP_DAYS = 30.0
@@ -38,6 +39,7 @@ class Snapshots:
         self._keep, self._days = keep, days
         self._best: tuple[float, np.ndarray] | None = None
         self._prune_at = -float("inf")
+        self.trouble = Trouble("Best frames", folder)
         make_place(folder, ".jpg")
 
     def watch(self, pixels: np.ndarray, score: float) -> None:
@@ -63,14 +65,13 @@ class Snapshots:
         return path
 
     def prune_hourly(self) -> None:
-        """Deletes what is too old also where no new event comes; to be called often.
-
-        Raises:
-            OSError: it cannot be deleted.
-        """
+        """Deletes what is too old also where no new event comes; to be called often."""
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + 3600
-            self.prune()
+            try:
+                self.prune()
+            except OSError as error:  # only that: a folder that can be read may yet be full
+                self.trouble.failed(error)
 
     def prune(self, newest: Path | None = None) -> None:
         """Deletes what is too much or too old, but not the picture that was just written."""

@@ -14,6 +14,7 @@ from edge_app.files import printable
 from edge_app.live import h264
 from edge_app.live.opencv import import_opencv
 from edge_app.live.pictures import free_name
+from edge_app.live.trouble import Trouble
 
 _CHECK_FRAMES = 10  # size and free space are looked at so often
 _FREE_BYTES = 50_000_000
@@ -53,6 +54,7 @@ class Recorder:
         if name != name.encode(errors="replace").decode():  # OpenCV would end the process
             raise ValueError(f"{printable(path)}: choose another name; this one is not UTF-8")
         self.path, self.is_over = path, False
+        self.trouble = Trouble("The recording", path)
         self._fps, self._max_bytes, self._free_bytes = fps, max_bytes, free_bytes
         self._writer: Any = None
         self._size = (0, 0)
@@ -99,7 +101,7 @@ class Recorder:
         self.is_over = True
         writer.release()
         if not self.path.is_file() or not self.path.stat().st_size:
-            raise OSError(f"{self.path}: nothing was written")
+            raise OSError("nothing was written")
 
     def _check(self) -> None:
         if not self.path.is_file():
@@ -117,14 +119,14 @@ class Recorder:
         try:
             self.close()
         finally:
-            raise OSError(f"{self.path}: {reason}; the recording ends")
+            raise OSError(f"{reason}; the recording ends")
 
     def _open(self, cv2: Any, pixels: np.ndarray, when: float) -> None:
         self.is_over = True  # until it is open: whatever fails is not tried again at every frame
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(self.path.parent).free) < self._free_bytes:
             needed = f"{self._free_bytes / 1e6:.0f} MB"
-            raise OSError(f"{self.path}: {free / 1e6:.0f} MB are free, {needed} are needed")
+            raise OSError(f"{free / 1e6:.0f} MB are free, {needed} are needed")
         self._size = (pixels.shape[1], pixels.shape[0])
         self._start, self._written = when, 0
         self.path = free_name(self.path)
@@ -137,5 +139,5 @@ class Recorder:
         if not writer.isOpened():
             writer.release()
             self.path.unlink(missing_ok=True)  # the empty file that it may leave
-            raise OSError(f"{self.path}: OpenCV cannot write it")
+            raise OSError("OpenCV cannot write it")
         self._writer, self.is_over = writer, False
