@@ -35,8 +35,8 @@
     const { say } = window.page;
     if (!same) {
       const [label, answer] = [".number span", `.verdict.${models} .answer`].map((part) => card.querySelector(part).textContent.trim());
-      write(card.querySelector(".own .answer"), say(+score >= threshold ? "own_above" : "own_below", { threshold: percent(threshold) }));
-      write(card.querySelector(".own .means"), say("own_means", { label, answer, score: percent(+score), threshold: percent(+modelThreshold) }));
+      write(card.querySelector(".verdict.own .answer"), say(+score >= threshold ? "own_above" : "own_below", { threshold: percent(threshold) }));
+      write(card.querySelector(".verdict.own .means"), say("own_means", { label, answer, score: percent(+score), threshold: percent(+modelThreshold) }));
     }
     const values = { threshold: percent(threshold), model: percent(+modelThreshold) };
     write(card.querySelector(".threshold-note"), say(moved ? "own_threshold" : "threshold_here", values));
