@@ -57,6 +57,22 @@ def test_rows_can_be_chosen(result, options, names):
     assert found == [f"{name}.jpg" for name in names]
 
 
+@pytest.mark.parametrize("options", [[], ["--format", "html"], ["--copy-to", "found"]])
+def test_a_label_that_no_picture_can_have_is_refused(result, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    done = export(result, "--label", "Smokin", *options)
+    assert done.exit_code == 2
+    assert "no picture has the label Smokin; labels are: NotSmoking, Smoking" in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_label_that_no_picture_has_yet_is_only_said(make_result):
+    done = export(make_result({"/a.jpg": 0.1}), "--label", "Smoking")
+    assert done.exit_code == 0
+    assert "labels are: NotSmoking" in done.stderr
+
+
 def test_a_csv_file_is_one_that_spreadsheets_take_for_utf8(make_result, tmp_path):
     result = make_result({"/pictures/café.jpg": 0.5})
     done = export(result, "--out", tmp_path / "new" / "out.csv")

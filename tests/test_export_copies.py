@@ -23,6 +23,28 @@ def test_copy_to_copies_the_found_and_says_so(result, tmp_path):
     assert copy.stat().st_ino != original.stat().st_ino
 
 
+@pytest.mark.parametrize(
+    ("found", "pictures", "warned"),
+    [
+        ("all/found", ["all/a.jpg", "all/x/b.jpg"], True),
+        ("all/found", ["all/x/a.jpg", "all/y/b.jpg"], True),
+        ("all", ["all/a.jpg"], True),
+        ("found", ["all/x/a.jpg", "all/y/b.jpg"], False),
+        ("all/x/found", ["all/x1/a.jpg"], False),
+    ],
+)
+def test_copies_that_the_next_scan_would_find_are_warned_of(
+    make_result, tmp_path, samples, found, pictures, warned
+):
+    for picture in pictures:
+        (tmp_path / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(samples / "coffee.jpg", tmp_path / picture)
+    scores = {tmp_path / picture: n / 10 for n, picture in enumerate(pictures, 9 - len(pictures))}
+    done = export(make_result(scores), "--copy-to", tmp_path / found)
+    assert done.exit_code == 0, done.stderr
+    assert ("the next scan will find the copies" in done.stderr) == warned
+
+
 def test_copying_again_copies_nothing_twice(result, tmp_path):
     for expected in ("2 copied:", "0 copied, 2 there already:"):
         done = export(result, "--copy-to", tmp_path / "found")

@@ -93,7 +93,7 @@ def test_links_in_a_circle_end(tmp_path, samples):
     for options in ([], ["--follow-symlinks"]):
         db = tmp_path / f"{len(options)}.db"
         result = run("scan", tree, "--db", db, *options)
-        assert "1 pictures scanned" in result.output
+        assert "1 picture scanned" in result.output
         (broken,) = [row for row in read_rows(db) if row.error]
         assert Path(broken.path).name == "self.jpg"
     assert run("classify", tree).exit_code == 1
@@ -102,6 +102,11 @@ def test_links_in_a_circle_end(tmp_path, samples):
 def test_a_folder_without_pictures_is_said(tmp_path):
     result = run("classify", tmp_path)
     assert (result.exit_code, result.output) == (0, "No pictures found\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "notes.txt").touch()
+    scan = run("scan", tmp_path / "tree", "--db", tmp_path / "out.db")
+    assert scan.exit_code == 0
+    assert "No pictures found, 1 other file\n" in scan.output
 
 
 @pytest.mark.parametrize("command", ["classify", "scan"])
@@ -118,7 +123,7 @@ def test_a_tree_may_be_deeper_than_python_recurses(tmp_path, samples, command, m
         options = ["--db", tmp_path / "out.db"] if command == "scan" else []
         result = run(command, tree, *options)
         assert result.exit_code == 0, result.output[-500:]
-        assert "1 pictures scanned" in result.output or result.output.startswith("NotSmoking")
+        assert "1 picture scanned" in result.output or result.output.startswith("NotSmoking")
     finally:  # what removes folders recurses, too
         os.remove("coffee.jpg")
         for _ in range(depth):

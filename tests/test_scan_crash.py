@@ -89,7 +89,7 @@ def test_every_other_picture_has_its_answer_and_those_have_an_error(
     assert "4 unreadable, 120 unchanged" in stdout
     write_crasher(tree / "a.bmp", "fine")  # the decoder was repaired, say
     stdout, _ = start_scan().communicate(timeout=120)
-    assert "1 pictures scanned" in stdout
+    assert "1 picture scanned" in stdout
     assert errors(tmp_path)["a.bmp"] is None
 
 

@@ -79,7 +79,7 @@ def test_results_are_those_of_the_local_engine(cluster, pictures, tmp_path):
 
     shutil.copy(pictures / "inner" / "b.jpg", pictures / "damaged.jpg")
     again = run_module(*command(cluster, pictures, "--out", tmp_path / "out"))
-    assert "1 pictures scanned" in again.stdout  # and what could not be read is tried again
+    assert "1 picture scanned" in again.stdout  # and what could not be read is tried again
     assert "2 unreadable, 4 unchanged" in again.stdout
     run_module("edge_app", "scan", pictures, "--db", tmp_path / "out.db")
     assert answers(tmp_path / "out") == answers(tmp_path / "out.db")

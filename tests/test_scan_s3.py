@@ -73,7 +73,7 @@ def test_a_bucket_gives_what_the_same_folder_does_and_again_only_what_is_new(
     with store.open_output_stream("bucket/in/new.jpg") as file:
         file.write((samples / "astronaut.jpg").read_bytes())
     again = scan(address, "--out", out)
-    assert "1 pictures scanned" in again.stdout, again.stderr
+    assert "1 picture scanned" in again.stdout, again.stderr
     assert "2 unreadable, 3 unchanged" in again.stdout
     assert len(answers(out, address)) == 6
 

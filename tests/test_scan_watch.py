@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from edge_app.imaging import find_pictures
 from edge_app.scan import StoreError, read_rows
+from edge_app.scan.scanner import Scan
 
 
 def results(db: Path) -> dict[str, str | None]:
@@ -92,3 +93,10 @@ def test_what_goes_leaves_the_database_and_what_changes_is_scanned_again(samples
     wait_for(lambda: [row.scanned_at for row in read_rows(db)] > [before])
     (folder / "second.jpg").unlink()
     wait_for(lambda: not results(db))
+
+
+def test_waiting_for_pictures_is_not_time_of_the_scan(tmp_path, classifier):
+    start = time.monotonic()
+    with Scan(tmp_path / "out.db", classifier.info, 1) as scan:
+        scan.wait(0.5)
+    assert scan.summary.seconds <= time.monotonic() - start - 0.49

@@ -24,7 +24,11 @@ def verbosity_options(command: click.Command) -> None:
 
     for names, level, text in (
         (["-v", "--verbose"], logging.DEBUG, "Show more messages."),
-        (["-q", "--quiet"], logging.WARNING, "Show only warnings and errors, no progress."),
+        (
+            ["-q", "--quiet"],
+            logging.WARNING,
+            "Show only results, warnings and errors, no progress.",
+        ),
     ):
         option = click.Option(
             names, is_flag=True, expose_value=False, callback=chosen(level), help=text

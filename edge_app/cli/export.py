@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 
 from edge_app.cli.ending import NotWrittenError
 from edge_app.cli.options import SOME_UNREADABLE
-from edge_app.files import is_remote, whole_file
+from edge_app.files import is_remote, printable, whole_file
 from edge_app.invocation import install_hint, invocation
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def export(
 
     RESULT is the SQLite file of a scan, or the folder that scan --engine ray wrote to.
     """
-    from edge_app.export import highest, read_results, selected
+    from edge_app.export import Places, UnknownLabelError, highest, read_results, selected
     from edge_app.scan import StoreError
 
     if hard_link and not copy_to:
@@ -94,8 +95,11 @@ def export(
     if written and local and written.exists() and written.samefile(result):
         raise click.UsageError(f"--out {written} is the result itself; choose another name.")
 
+    places = Places(copy_to) if copy_to else None
+
     def rows() -> Iterable[Row]:
-        chosen = selected(read_results(result), label, min_score)
+        every = read_results(result)
+        chosen = selected(places.note(every) if places else every, label, min_score)
         return highest(chosen, limit) if limit and format != "html" else chosen
 
     try:
@@ -107,7 +111,13 @@ def export(
         if copy_to:
             found_only = label is None and min_score is None
             missing += _copies(rows(), copy_to, hard_link, only_below, found_only)
-    except StoreError as error:
+            if places and (scanned := places.scanned()):
+                click.echo(
+                    f"{copy_to} is in {printable(scanned)}: the next scan will find the copies, "
+                    f"unless you add --exclude {shlex.quote(copy_to.name)}",
+                    err=True,
+                )
+    except (StoreError, UnknownLabelError) as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:  # pyarrow, which the edge app does without
         raise click.UsageError(

@@ -317,9 +317,9 @@ function setThreshold(value) {
   $("threshold-says").textContent =
     `P(${data.labels[0]}) ≥ ${shown}: ${number(found)} of ${number(data.total)}`;
   const hint = $("threshold-hint");
-  hint.textContent = "Bars: how many pictures have which score (logarithmic). ";
+  hint.textContent = "Each bar: number of pictures with this score (logarithmic scale). ";
   if (value !== data.threshold) {
-    hint.append("To take this choice along: ", element("code", "", `export --min-score ${shown}`));
+    hint.append("To export this choice: ", element("code", "", `export --min-score ${shown}`));
     const back = element("button", "", "Back to the scan's");
     back.type = "button";
     back.addEventListener("click", () => {

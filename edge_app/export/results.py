@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ from edge_app.files import is_remote
 from edge_app.scan.errors import no_results
 from edge_app.scan.rows import Row, stored_name
 from edge_app.scan.store import read_rows
+
+_log = logging.getLogger(__name__)
+
+
+class UnknownLabelError(ValueError):
+    """A label that the model of the results does not have; the message lists those it has."""
 
 
 def read_results(place: str | os.PathLike[str]) -> Iterator[Row]:
@@ -42,13 +49,27 @@ def selected(
     """The rows with this label, whatever its case, and with at least this score.
 
     Unreadable pictures have neither label nor score: they pass only without both conditions.
+
+    Raises:
+        UnknownLabelError: there are pictures with both labels of a model, and none with this one;
+            raised at the end of the rows.
     """
+    seen: set[str] = set()
     for row in rows:
-        if label is not None and (row.label or "").casefold() != label.casefold():
-            continue
+        if label is not None:
+            if row.label:
+                seen.add(row.label)
+            if (row.label or "").casefold() != label.casefold():
+                continue
         if min_score is not None and (row.smoking is None or row.smoking < min_score):
             continue
         yield row
+    if label is None or not seen or label.casefold() in map(str.casefold, seen):
+        return
+    message = f"no picture has the label {label}; labels are: {', '.join(sorted(seen))}"
+    if len(seen) > 1:
+        raise UnknownLabelError(message)
+    _log.warning("%s", message)  # it may be the other label of the model
 
 
 def highest(rows: Iterable[Row], count: int) -> list[Row]:

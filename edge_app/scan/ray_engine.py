@@ -64,12 +64,10 @@ class RaySummary(Tally):
 
     Attributes:
         out: where the results are.
-        undone: pictures of batches that were not reached, or failed every time.
         workers: actors.
     """
 
     out: str
-    undone: int = 0
     workers: int = 0
 
     def text(self) -> str:

@@ -123,6 +123,7 @@ class Scan:
         self._workers = Workers(info, workers)
         self._on_result = on_result
         self._start = time.monotonic()
+        self._waited = 0.0
         self._last_commit = -math.inf  # the first result is written at once
 
     def __enter__(self) -> Scan:
@@ -137,7 +138,7 @@ class Scan:
         finally:
             self._progress.close(self.summary)
             self.store.close()
-            self.summary.seconds = time.monotonic() - self._start
+            self.summary.seconds = time.monotonic() - self._start - self._waited
 
     def run(
         self, entries: Iterable[Entry], counts: Iterable[int] = (), *, rescan: bool = False
@@ -167,6 +168,14 @@ class Scan:
         if self.store.unwritten and time.monotonic() - self._last_commit >= COMMIT_SECONDS:
             self.commit()
         self._progress.show(self.summary)
+
+    def wait(self, seconds: float) -> None:
+        """Does nothing for this long; it does not count as time of the scan."""
+        start = time.monotonic()
+        try:
+            time.sleep(seconds)
+        finally:  # Ctrl-C mostly comes here
+            self._waited += time.monotonic() - start
 
     def prune(self, roots: Iterable[str], *, force: bool) -> None:
         """Removes the results of files that no longer exist; the summary has the number."""

@@ -21,7 +21,8 @@ class Tally:
         relabelled: pictures whose score was kept and whose label follows another threshold.
         unreadable: files that could not be read in this run.
         unchanged: pictures left alone, since their result was there already.
-        seconds: how long it took.
+        undone: pictures that were found and given up, as their workers died.
+        seconds: how long it took, without waiting for new pictures.
         interrupted: whether it was stopped before the end.
         other: files that are no pictures.
     """
@@ -33,6 +34,7 @@ class Tally:
     relabelled: int = 0
     unreadable: int = 0
     unchanged: int = 0
+    undone: int = 0
     seconds: float = 0.0
     interrupted: bool = False
     other: int = 0
@@ -49,11 +51,13 @@ class Tally:
 
     def lines(self, workers: str = "", other: str = "") -> list[str]:
         """The numbers for people; more about the workers, and about other files, where given."""
+        if not (self.seen or self.undone or self.interrupted):
+            return [f"No pictures found{other}"]
         rate = self.scanned / self.seconds if self.seconds else 0.0
         again = f"; {self.looked_again} looked at again" if self.looked_again else ""
         relabelled = f"{self.relabelled} relabelled, " if self.relabelled else ""
         return [
-            f"{self.scanned} pictures scanned in {self.seconds:.1f} s "
+            f"{_count(self.scanned, 'picture')} scanned in {self.seconds:.1f} s "
             f"({rate:.0f} per second{workers}): {self.smoking} {self.labels[0]}, "
             f"{self.scanned - self.smoking} {self.labels[1]}{again}",
             f"{self.unreadable} unreadable, {relabelled}"
@@ -83,10 +87,9 @@ class Summary(Tally):
 
     def text(self) -> str:
         """The summary for people."""
-        files = "other file" if self.other == 1 else "other files"
-        lines = self.lines(other=f", {self.other} {files}")
+        lines = self.lines(other=f", {_count(self.other, 'other file')}")
         if self.pruned:
-            lines.append(f"{self.pruned} results removed, whose pictures are gone")
+            lines.append(f"{_count(self.pruned, 'result')} removed: their pictures are gone")
         if self.kept:
             lines.append(self.kept)
         lines += self._skipped_lines()

@@ -98,7 +98,7 @@ def run_watch(
                 if prune and gone:  # it was seen to go
                     scan.prune(gone, force=all(map(os.path.isdir, roots)))
                 scan.keep_up()
-                time.sleep(_TICK_SECONDS)
+                scan.wait(_TICK_SECONDS)
         except KeyboardInterrupt:
             scan.summary.interrupted = True
     return scan.summary
