@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -21,6 +23,7 @@ from live_servers import (  # noqa: E402
     wait_for,
 )
 
+from edge_app.live.errors import SourceError  # noqa: E402
 from edge_app.live.frames import Found, Frame, Lost  # noqa: E402
 from edge_app.live.sources import open_frames  # noqa: E402
 
@@ -117,6 +120,42 @@ def test_a_stream_that_stalls_is_noticed_and_found_again(samples, quick_retries)
         server.stalled.clear()
         assert isinstance(until(frames, Found)[-1], Found)
         frames.close()
+
+
+class Refusing(socketserver.StreamRequestHandler):
+    """A camera, by HTTP or RTSP, that no account pleases."""
+
+    def handle(self):
+        while request := self.rfile.readline():
+            sequence = b""
+            while (line := self.rfile.readline()).strip():
+                if line.lower().startswith(b"cseq"):
+                    sequence = line
+            protocol = request.split()[-1]
+            self.wfile.write(
+                protocol + b" 401 Unauthorized\r\n" + sequence + b"Content-Length: 0\r\n"
+                b'WWW-Authenticate: Basic realm="camera"\r\n\r\n'
+            )
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        ("me:s3cret@", "refuses the user name or password"),
+        ("", "asks for a user name and password. Write them as"),
+    ],
+)
+def test_a_camera_that_refuses_the_account_is_said_to_do_so(scheme, account, words):
+    pytest.importorskip("av", reason="needs requirements-live.txt")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusing) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"{scheme}://{account}127.0.0.1:{server.server_address[1]}/live"
+        with pytest.raises(SourceError, match=words) as raised:
+            open_frames(url)
+        server.shutdown()
+    assert "s3cret" not in str(raised.value)
 
 
 def test_the_password_of_a_stream_is_never_shown():

@@ -333,6 +333,8 @@ def test_a_line_for_the_file_is_offered_where_the_option_is_refused():
         ("the camera stopped sending", "why_ended", {}),
         ("no picture for 5 s", "why_silent", {"n": "5"}),
         (why_not("rtsp://camera.local/live"), "why_closed", {}),
+        ("rtsp://me@camera.local/live: refuses the user name or password", "why_refused", {}),
+        ("rtsp://camera.local/live: asks for a user name and password. W", "why_account", {}),
         ("camera 0: cannot be opened. Is it plugged in and not in use?", "why_device", {}),
     ],
 )

@@ -12,9 +12,10 @@ from edge_app.files import printable
 from edge_app.live.devices import why_not
 from edge_app.live.errors import SourceError
 from edge_app.live.opencv import import_opencv
-from edge_app.live.redact import Address
+from edge_app.live.redact import Address, shown
 
 _CONNECT_MILLISECONDS = 5000  # OpenCV's own patience is 30 s
+_PROBE_SECONDS = 3.0  # for a second attempt that only asks for the reason
 
 
 class Capture(Protocol):
@@ -75,7 +76,7 @@ class _OpenCvCapture:
                 raise SourceError(f"{printable(source)}: rename it; its name is not UTF-8")
             self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
-            raise SourceError(why_not(source))
+            raise SourceError((self._is_url and _refusal(source)) or why_not(source))
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._interval = 1 / rate if 0.1 < rate < 1000 else 1 / 25
         self._last_position = 0.0
@@ -100,6 +101,28 @@ class _OpenCvCapture:
 
     def release(self) -> None:
         self._capture.release()
+
+
+def _refusal(url: str) -> str:
+    """What to tell the user of a camera that refuses the account; empty where it is not that.
+
+    OpenCV keeps the reason for itself, so FFmpeg is asked by way of PyAV, where that is installed.
+    """
+    try:
+        import av
+    except ImportError:
+        return ""
+    try:
+        av.open(quoted(url), timeout=_PROBE_SECONDS).close()
+    except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError):
+        address = Address.of(url)
+        if address.user is None:
+            example = f"{address.scheme}://user:password@..."
+            return f"{shown(url)}: asks for a user name and password. Write them as {example}"
+        return f"{shown(url)}: refuses the user name or password"
+    except (av.FFmpegError, OSError, ValueError):
+        return ""
+    return ""
 
 
 def quoted(url: str) -> str:
