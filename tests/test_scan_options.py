@@ -81,7 +81,7 @@ def test_results_of_files_that_are_gone_stay_until_they_are_pruned(tree, tmp_pat
     assert run_scan(tree, db, classifier.info, prune=True).pruned == 2
     assert len(list(read_rows(db))) == 6  # nothing of a folder that was not scanned
     result = run_module("edge_app", "scan", elsewhere, "--prune", "--db", db)
-    assert "1 results removed" in result.stdout
+    assert "1 result removed" in result.stdout
 
 
 def test_results_of_files_that_cannot_be_looked_at_are_not_pruned(tree, tmp_path, classifier):
