@@ -293,3 +293,9 @@ def test_the_command_runs_without_a_screen(video, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "24 frames classified" in result.output
     assert "frame 0: NotSmoking" in result.output
+
+
+def test_the_summary_counts_one_as_one():
+    text = loop.Summary(classified=1, outages=1, seconds=1.0).text()
+    assert text.startswith("1 frame classified ") and text.endswith("; source lost once")
+    assert loop.Summary(classified=2, outages=2).text().endswith("; source lost 2 times")

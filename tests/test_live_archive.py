@@ -92,7 +92,7 @@ def test_a_folder_without_events_is_named(tmp_path):
         read_archive(tmp_path)
     result = CliRunner().invoke(command, [str(tmp_path)])
     assert result.exit_code == 2
-    assert "there is no events.jsonl in it" in result.output
+    assert "has no events.jsonl. Give the folder" in result.output
 
 
 def test_the_command_lists_events_by_day_and_camera(archive):
@@ -105,6 +105,20 @@ def test_the_command_lists_events_by_day_and_camera(archive):
     assert line.endswith("Yard")
     output = CliRunner().invoke(command, [str(archive), "--format", "jsonl"]).output
     assert [json.loads(line)["id"] for line in output.splitlines()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--camera", "no such"], "No events of camera 'no such'. Known cameras: Door <1>"),
+        (["--day", "2020-01-01"], "No events on 2020-01-01."),
+    ],
+)
+def test_it_says_when_there_are_no_such_events(archive, options, said):
+    result = CliRunner().invoke(command, [str(archive), *options])
+    (line,) = result.output.splitlines()
+    assert result.exit_code == 0
+    assert line.startswith(said)
 
 
 def test_the_report_of_a_day_is_one_file_with_pictures_and_links_to_clips(archive, tmp_path):

@@ -108,7 +108,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
 def test_a_file_and_options_for_one_camera_exclude_each_other(tmp_path, more):
     result = CliRunner().invoke(live, ["--config", str(write(tmp_path, FILE)), *more])
     assert result.exit_code == 2
-    assert "--config goes without" in result.output
+    assert "--config cannot be combined with" in result.output
 
 
 def test_a_window_is_for_one_camera(samples):

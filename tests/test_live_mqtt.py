@@ -168,7 +168,7 @@ def test_what_never_arrived_is_counted():
 
 @pytest.mark.parametrize("url", ["http://host", "host", "mqtt://"])
 def test_an_address_without_sense_is_named(url):
-    with pytest.raises(ValueError, match="expected an address as mqtt://"):
+    with pytest.raises(ValueError, match="expected an address such as mqtt://"):
         Publisher(url)
 
 

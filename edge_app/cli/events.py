@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_app.invocation import invocation
+
+if TYPE_CHECKING:
+    from edge_app.live.archive import Kept
 
 
 class DayType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
@@ -59,9 +63,10 @@ def events(
     from edge_app.live.report import write_day
 
     try:
-        kept = [one for one in read_archive(folder) if camera in (None, one.camera)]
+        known = read_archive(folder)
     except ArchiveError as error:
         raise click.UsageError(str(error)) from None
+    kept = [one for one in known if camera in (None, one.camera)]
     if report is not None:
         found = days(kept)
         day = day or (found[-1] if found else datetime.date.today())
@@ -70,7 +75,20 @@ def events(
         except OSError as error:
             raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
         click.echo(f"{count} event{'' if count == 1 else 's'} of {day} in {report}")
+        if not count:
+            _say_none(known, day, camera)
         return
-    for one in kept:
-        if one.is_event and day in (None, one.started.date()):
-            click.echo(one.line() if format == "text" else json.dumps(asdict(one), default=str))
+    shown = [one for one in kept if one.is_event and day in (None, one.started.date())]
+    for one in shown:
+        click.echo(one.line() if format == "text" else json.dumps(asdict(one), default=str))
+    if not shown:
+        _say_none(known, day, camera)
+
+
+def _say_none(known: Sequence[Kept], day: datetime.date | None, camera: str | None) -> None:
+    """Says, beside the output, that there are no such events, and which cameras there are."""
+    which = f" of camera {camera!r}" if camera is not None else ""
+    which += f" on {day}" if day is not None else ""
+    cameras = sorted({one.title for one in known})
+    hint = f" Known cameras: {', '.join(cameras)}." if cameras and camera else ""
+    click.echo(f"No events{which}.{hint}", err=True)

@@ -59,7 +59,9 @@ def make_cameras(
 
     if config is not None:
         if sources or fps or region or masks:
-            raise click.UsageError("--config goes without --source, --fps, --region and --mask.")
+            raise click.UsageError(
+                "--config cannot be combined with --source, --fps, --region or --mask."
+            )
         try:
             return read_cameras(config)
         except ValueError as error:

@@ -44,15 +44,19 @@ class Kept:
         """Whether it is an event and no lost source."""
         return bool(self.id)
 
+    @property
+    def title(self) -> str:
+        """The camera's name without control characters."""
+        return "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in self.camera
+        )
+
     def line(self) -> str:
         """The event in a line for people."""
         length = "" if self.seconds is None else f"{self.seconds:.0f} s"
         files = " ".join(path.name for path in (self.clip or self.picture,) if path)
-        camera = "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in self.camera
-        )
         return (
-            f"{self.started:%Y-%m-%d %H:%M:%S}  {length:>6}  {self.peak:4.0%}  {camera}"
+            f"{self.started:%Y-%m-%d %H:%M:%S}  {length:>6}  {self.peak:4.0%}  {self.title}"
             f"{'  ' if files else ''}{files}"
         )
 
@@ -75,7 +79,7 @@ def read_archive(folder: Path) -> list[Kept]:
     files = [file.with_name(f"{file.name}.{number}") for number in range(9, 0, -1)]
     found = [path for path in (*files, file) if path.is_file()]
     if not found:
-        raise ArchiveError(f"{folder}: there is no {_FILE} in it, as live --archive writes it")
+        raise ArchiveError(f"{folder}: has no {_FILE}. Give the folder of live --archive")
     kept: dict[str, Kept] = {}
     for record in _records(found):
         _take(record, file.parent, kept)

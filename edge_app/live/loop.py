@@ -50,9 +50,12 @@ class Summary(Counts):
     def text(self) -> str:
         """The summary for people."""
         rate = self.classified / self.seconds if self.seconds else 0.0
-        lost = f"; source lost {self.outages} times" if self.outages else ""
+        times = "once" if self.outages == 1 else f"{self.outages} times"
+        lost = f"; source lost {times}" if self.outages else ""
+        frames = "frame" if self.classified == 1 else "frames"
         return (
-            f"{self.classified} frames classified in {self.seconds:.1f} s ({rate:.0f} per second), "
+            f"{self.classified} {frames} classified in {self.seconds:.1f} s "
+            f"({rate:.0f} per second), "
             f"{self.dropped} dropped; {self.label} in {self.smoking}, events: {self.events}{lost}"
         )
 

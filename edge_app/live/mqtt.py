@@ -69,7 +69,7 @@ class Publisher:
         place = re.fullmatch(r"(\[[^\]]+\]|[^:/?#@]+)(?::(\d{1,5}))?(?:/(.*))?", address.rest)
         if address.scheme not in SCHEMES or not place or int(place[2] or 1) > 65535:
             raise ValueError(
-                f"expected an address as mqtt://user:password@host/name, got {shown(url)}"
+                f"expected an address such as mqtt://user:password@host/name, got {shown(url)}"
             )
         self._host = place[1].strip("[]")
         self._port = int(place[2] or SCHEMES[address.scheme])

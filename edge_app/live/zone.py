@@ -86,8 +86,8 @@ def corners(text: str) -> tuple[Point, ...]:
         points = [point.split(",") for point in re.split(r"[\s;]+", text.strip(" ;\t"))]
         return tuple((int(x), int(y)) for x, y in points)
     raise ValueError(
-        "expected x,y,width,height in pixels, as 100,0,400,400, or at least three corners, as "
-        f'"100,0 500,0 300,400"; got {text!r}'
+        "expected x,y,width,height in pixels, such as 100,0,400,400, or at least three corners, "
+        f'such as "100,0 500,0 300,400"; got {text!r}'
     )
 
 

@@ -54,7 +54,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     match = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})", text)
     if not match or int(match[2]) > 65535:
-        raise ValueError(f"expected [HOST:]PORT, as 8080 or 0.0.0.0:8080, got {text!r}")
+        raise ValueError(f"expected [HOST:]PORT, such as 8080 or 0.0.0.0:8080, got {text!r}")
     return (match[1] or "127.0.0.1").strip("[]"), int(match[2])
 
 
