@@ -267,6 +267,7 @@ def _state_of(seen: Seen) -> dict[str, Any]:
     height, width = moment.frame.pixels.shape[:2]
     zone = (seen.camera.zone or Zone()).scaled(seen.first_size, (width, height))
     return state | {
+        "number": seen.classified,
         "state": moment.state,
         "score": round(prediction.smoking, 3),
         "smoothed": round(moment.smoothed, 3),

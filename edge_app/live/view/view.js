@@ -85,8 +85,9 @@ class Camera {
       this.part(".zone").setAttribute("viewBox", `0 0 ${this.size.join(" ")}`);
       this.showDrawing();
     }
-    if (!isLost) this.points.push([now, state.smoothed]);
-    else if (this.points.at(-1)?.[1] !== null) this.points.push([now, null]); // a gap begins
+    if (!isLost && state.number !== this.number) this.points.push([now, state.smoothed]); // it may have stalled
+    if (isLost && this.points.length && this.points.at(-1)[1] !== null) this.points.push([now, null]); // a gap begins
+    this.number = state.number;
     this.drawChart();
     this.drawZone(state);
     this.drawMap(state);
