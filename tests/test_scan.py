@@ -11,7 +11,8 @@ import time
 import pytest
 from conftest import ROOT, run_module
 
-from edge_app.scan import Store, StoreError, run_scan
+from edge_app import PictureError
+from edge_app.scan import Store, StoreError, read_rows, run_scan
 from edge_app.scan.errors import StoreBusyError
 from edge_app.scan.rows import FileState
 
@@ -156,6 +157,37 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(samples, tmp_path):
     assert "Run the same command again to resume" in output
     assert "Traceback" not in output
     assert 10 < len(rows(db)) < 3000
+
+
+def test_reading_leaves_no_files_beside_the_database(tmp_path, classifier, pictures):
+    db = tmp_path / "out.db"
+    run_scan(pictures, db, classifier.info, 1)
+    before = db.read_bytes(), db.stat().st_mtime_ns
+    for _ in range(2):
+        assert len(list(read_rows(db))) == 4
+        assert list(tmp_path.glob("out.db*")) == [db]
+        (tmp_path / "out.db-wal").touch()  # as readers of earlier versions left it
+    assert (db.read_bytes(), db.stat().st_mtime_ns) == before
+
+
+def test_reading_changes_nothing_of_a_scan_that_runs_or_was_killed(tmp_path, classifier):
+    db, killed = tmp_path / "out.db", tmp_path / "killed"
+    killed.mkdir()
+    with Store(db) as store:
+        store.put("/a.jpg", FileState(1, 1), classifier.info, PictureError("is damaged"))
+        store.commit()
+        assert [str(row.path) for row in read_rows(db)] == [os.path.normpath("/a.jpg")]
+        store.put("/b.jpg", FileState(1, 1), classifier.info, PictureError("is damaged"))
+        store.commit()
+        for path in tmp_path.glob("out.db*"):
+            shutil.copy(path, killed)
+    before = {name: (killed / name).read_bytes() for name in ("out.db", "out.db-wal")}
+    assert before["out.db-wal"]
+    assert len(list(read_rows(killed / "out.db"))) == 2
+    assert {name: (killed / name).read_bytes() for name in before} == before
+    with Store(killed / "out.db"):
+        pass
+    assert os.listdir(killed) == ["out.db"]
 
 
 def test_other_files_are_never_overwritten(tmp_path):

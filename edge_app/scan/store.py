@@ -205,16 +205,29 @@ def _below(root: str, separator: str = os.sep) -> tuple[str, tuple[str, str, str
 def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
         raise StoreError(f"{db}: there is no such file; make it with: {invocation()} scan")
-    address = f"{db.resolve().as_uri()}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS)
+    address = f"{db.resolve().as_uri()}?mode="
+    # Only a connection that may write removes the files it shares with writers when it closes. It
+    # would also copy what a killed scan left in the log, so it is used where the log is empty.
+    mode = "ro" if _has_log(db) else "rw"
+    connection = sqlite3.connect(f"{address}{mode}", uri=True, timeout=WAIT_SECONDS)
     try:
+        connection.execute("PRAGMA query_only = ON")
         _check_to_read(connection, db)
     except sqlite3.OperationalError:
         # In a folder that cannot be written SQLite cannot make the files it shares with writers.
         connection.close()
-        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        connection = sqlite3.connect(f"{address}ro&immutable=1", uri=True)
         _check_to_read(connection, db)
     return connection
+
+
+def _has_log(db: Path) -> bool:
+    """Whether a log holds changes, as during a scan and after a killed one."""
+    for ending in ("-wal", "-journal"):
+        with contextlib.suppress(OSError):
+            if os.stat(f"{db.resolve()}{ending}").st_size:
+                return True
+    return False
 
 
 def _check_to_read(connection: sqlite3.Connection, db: Path) -> None:
