@@ -133,7 +133,8 @@ def test_what_cannot_be_a_batch_is_said_in_place(visit, tmp_path):
     expect(message).to_have_text("Pilih gambar atau berkas ZIP terlebih dahulu.")
     choose_for_batch(page, as_upload("a.zip", zipped([("a.txt", b"x")])))
     page.locator("#batch-run").click()
-    expect(message).to_have_text("Tidak ada gambar di dalam berkas ZIP ini.")
+    told = page.locator("#batch-table")
+    expect(told).to_contain_text("Tidak ada gambar di dalam berkas ZIP ini.")
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(101_000_000)
     page.locator("#batch-input").get_by_label("Bersihkan").click()
@@ -234,7 +235,10 @@ def test_the_about_tab_has_the_figures_of_the_evaluation(visit):
     open_tab(page, ABOUT)
     evaluation = json.loads((SHIPPED_INT8.parent / "evaluation" / "evaluation.json").read_text())
     for name, result in evaluation["datasets"].items():
-        row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
+        folder, comma, split = name.partition(",")
+        name = f"{TEXTS['en'][f'set_{folder}']}{comma}{split}"
+        header = page.get_by_role("rowheader", name=name, exact=True)
+        row = page.get_by_role("row").filter(has=header)
         expect(row.first).to_contain_text(f"{result['accuracy']:.1%}")
     page.locator(".about summary").click()
     expect(page.locator(".about details li").first).to_be_visible()

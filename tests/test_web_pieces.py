@@ -53,11 +53,16 @@ def test_each_kind_of_answer_has_its_own_card(classifier, samples, label, uncert
 def test_about_tells_what_the_model_and_its_evaluation_say(classifier):
     from edge_app.decision import Decision
     from edge_app.web.about import about
+    from edge_app.web.texts import TEXTS
 
     told = about("en", classifier.info)
     evaluation = json.loads((ROOT / "models" / "evaluation" / "evaluation.json").read_text())
     for name, result in evaluation["datasets"].items():
-        assert f"{name}</th><td>{result['pictures']}</td><td>{result['accuracy']:.1%}" in told
+        folder, comma, split = name.partition(",")
+        row = f'<span>{TEXTS["en"][f"set_{folder}"]}</span><span translate="no">{comma}{split}'
+        figures = f"</th><td>{result['pictures']}</td><td>{result['accuracy']:.1%}"
+        assert f"{row}</span>{figures}" in told
+    assert told.index("are optimistic") < told.index("<table>")
     assert classifier.info.sha256 in told
     assert "<details>" in told  # the known failures of the card
     other = dataclasses.replace(
@@ -124,3 +129,15 @@ def test_no_spreadsheet_runs_a_name(name):
     row = to_csv([Entry(name, shown="Smoking")]).splitlines()[1]
     assert row.startswith("\"'")
     assert row.count('","') == 4
+
+
+def test_table_and_gallery_give_the_same_named_score():
+    from edge_app.web.history import Entry
+    from edge_app.web.results import gallery, results_table
+
+    entry = Entry("a.jpg", b"", "NotSmoking", "clear", confidence=0.992, smoking=0.008)
+    table = results_table("id", "Smoking", [entry])
+    pictures = gallery("id", "Smoking", [entry])
+    assert 'data-label="skor untuk Merokok" data-value="0.008000">0,8%' in table
+    assert "Skor untuk Merokok: 0,8%" in pictures
+    assert "99,2%" not in table + pictures

@@ -127,6 +127,36 @@ def test_a_zip_of_countless_names_is_refused_before_they_are_read(tmp_path):
     assert peak_of(refuse) < 5
 
 
+def zip_of(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return str(path)
+
+
+@pytest.mark.parametrize("names", [(), ("notes.txt",), ("folder/",), ("__MACOSX/._a.jpg",)])
+def test_a_zip_without_pictures_is_told(tmp_path, names):
+    from edge_app.web.uploads import LimitError, unpack
+
+    with pytest.raises(LimitError, match="batch_no_pictures"):
+        list(unpack(zip_of(tmp_path / "a.zip", *names)))
+
+
+def test_no_picture_in_a_zip_vanishes_for_its_path(tmp_path):
+    from edge_app.web.uploads import unpack
+
+    name = "../evil<script>.jpg"
+    assert list(unpack(zip_of(tmp_path / "a.zip", name))) == [(name, b"x")]
+
+
+def test_what_is_only_called_zip_is_told(tmp_path):
+    from edge_app.web.uploads import LimitError, unpack
+
+    (tmp_path / "fake.ZIP").write_text("notes")
+    with pytest.raises(LimitError, match="error_not_zip"):
+        list(unpack(str(tmp_path / "fake.ZIP")))
+
+
 def test_a_zip_in_a_zip_is_not_looked_into(tmp_path, samples):
     from edge_app.imaging import PictureError
     from edge_app.web.uploads import check_picture, unpack

@@ -11,8 +11,16 @@ from typing import Any
 
 from edge_app.classifier import ModelInfo
 from edge_app.web.markup import sentences
-from edge_app.web.texts import decimal, percent
+from edge_app.web.texts import TEXTS, decimal, percent
 from edge_app.web.uploads import PIXELS
+
+_INHERITED = {
+    "smoker, Validation",
+    "stanford40, Validation",
+    "smoking_wild, Validation",
+    "smoking_film, Validation",
+}
+"""Sets that the weights which the model began with were trained on; see the model card."""
 
 
 def about(language: str, info: ModelInfo) -> str:
@@ -85,20 +93,30 @@ def _table(
             result["classes"][label] for label in (info.decision.label, info.other_label)
         )
         rows.append(
-            f'<tr><th scope="row" translate="no">{html.escape(name)}</th>'
+            f'<tr><th scope="row">{_set(say, name)}</th>'
             f"<td>{result['pictures']}</td>"
             f"<td>{percent(language, result['accuracy'])}</td>"
             f"<td>{share(wanted['recall'], wanted)}</td>"
             f"<td>{share(1 - other['recall'], other)}</td></tr>"
         )
+    inherited = _INHERITED & evaluation["datasets"].keys()
+    note = f"<p>{say('about_figures_note')}</p>" if inherited else ""
     heads = ("about_set", "pictures", "about_accuracy", "about_recall", "about_false")
     head = "".join(f'<th scope="col">{say(key)}</th>' for key in heads)
     return (
-        f"<section><h2>{say('about_figures')}</h2><p>{say('about_figures_note')}</p>"
+        f"<section><h2>{say('about_figures')}</h2>{note}"
         f'<div class="scroll" tabindex="0" role="region" aria-label="{say("about_figures")}">'
         f"<table><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
+
+
+def _set(say: Callable[..., str], name: str) -> str:
+    """The name of a data set for readers; that of its folder where we know none."""
+    folder, comma, split = name.partition(",")
+    key = f"set_{folder}"
+    words = f"<span>{say(key)}</span>" if key in TEXTS["en"] else html.escape(folder)
+    return f'{words}<span translate="no">{html.escape(comma + split)}</span>'
 
 
 def _failures(say: Callable[..., str], folder: Path) -> str:

@@ -71,13 +71,12 @@ def batch_tab(pool: Pool, history: gr.State, is_heard: Callable[[str | None], bo
                 notes.append(text(language, "batch_late", count=len(entries)))
                 break
         if not entries:
-            key = "batch_no_pictures" if paths else "batch_empty"
-            return error_card(language, text(language, key)), "", "", "", history
+            return error_card(language, text(language, "batch_empty")), "", "", "", history
         return (
             batch_card(language, entries, notes),
-            results_table(language, entries),
+            results_table(language, pool.info.decision.label, entries),
             csv_link(language, entries, "smoking_batch.csv"),
-            gallery_by_class(language, entries),
+            gallery_by_class(language, pool.info.decision.label, entries),
             history,
         )
 

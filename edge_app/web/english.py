@@ -36,7 +36,18 @@ TEXTS: dict[str, str] = {
     "about_model": "The model",
     "about_runs": "{name} {version}, {size} x {size} pixels, {megabytes} MB, run by {runtime}.",
     "about_figures": "How good it is",
-    "about_figures_note": "On pictures that the model was not trained on.",
+    "about_figures_note": 'The figures for "Smokers and look-alikes, Validation", Stanford 40, and '
+    '"Film and street" are optimistic: the model inherits weights that were trained on these '
+    "pictures. It was not trained on the others.",
+    "set_smoker": "Smokers and look-alikes",
+    "set_stanford40": "Stanford 40, everyday actions",
+    "set_smoking_wild": "Film and street",
+    "set_smoking_film": "Film and street: series and video",
+    "set_smoking_web": "Photographs from the web",
+    "set_smoking_portraits": "Portraits with a cigarette",
+    "set_film_faces": "Faces from films",
+    "set_yawning": "Yawning, hands at the mouth",
+    "set_no_person": "No person: screens, documents, objects",
     "pictures": "pictures",
     "about_accuracy": "accuracy",
     "about_recall": "smoking found",
@@ -57,6 +68,7 @@ TEXTS: dict[str, str] = {
     "is damaged or cut short": "is damaged or cut short",
     "error_large": "This file is larger than {mb} MB. Choose a smaller one.",
     "error_zip": "This ZIP file is damaged, protected by a password, or packed in an unusual way.",
+    "error_not_zip": "This is no ZIP file, or a part of it is missing.",
     "error_zip_names": "This ZIP file holds too many files.",
     "error_gone": "This file is no longer here: uploads are deleted after some minutes. Upload "
     "it again.",
@@ -117,13 +129,14 @@ TEXTS: dict[str, str] = {
     "batch_no_pictures": "There is no picture in this ZIP file.",
     "batch_done": "{count} pictures classified, {failed} not.",
     "csv": "Download as CSV",
-    "score": "score",
+    "score_for": "score for {label}",
+    "score_is": "Score for {label}: {score}",
     "sort_by": "Sort by {column}",
     "history_note": "The last {count} pictures of this visit, as thumbnails in the memory of the "
     "server. Only you see them. They are gone when you clear them or reload the page. Uploaded "
     "files are deleted within {minutes} minutes.",
     "about_privacy_text": "No account, no tracking, no cookie except for a login where one is "
-    "required. The page loads nothing from other servers and works offline.",
+    "required. The page loads nothing from other servers.",
     "threshold_other": "Scores of {threshold} or more are called {label}.",
     "error_pixels": "This picture has more than {mp} megapixels, too many for its format. Choose "
     "a smaller one, or a JPEG of up to {jpeg}.",

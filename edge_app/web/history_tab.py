@@ -22,16 +22,17 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
         kept: the events after which the history has grown.
     """
 
+    info = pool.info
+
     def show(history: History, shown: str, request: gr.Request) -> tuple[str, str]:
         language, entries = language_in(request), history.of(shown)
         link = csv_link(language, entries, "smoking_history.csv")
-        return gallery(language, entries), link
+        return gallery(language, info.decision.label, entries), link
 
     def clear(history: History, shown: str, request: gr.Request) -> tuple[History, str, str]:
         history.entries.clear()
         return history, *show(history, shown, request)
 
-    info = pool.info
     gr.HTML(note_html + model_threshold(pool))
     with gr.Row(elem_id="history-tools"):
         chosen = gr.Radio(
@@ -46,7 +47,7 @@ def history_tab(pool: Pool, note_html: str, history: gr.State, kept: list[Any]) 
             elem_id="history-filter",
         )
         button = gr.Button(text("en", "history_clear"), size="sm", elem_id="history-clear", scale=0)
-    pictures = gr.HTML(gallery("en", []), elem_id="history-gallery")
+    pictures = gr.HTML(gallery("en", info.decision.label, []), elem_id="history-gallery")
     link = gr.HTML(elem_id="history-csv")
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     for event in kept:  # Gradio drops an event whose one before is under way, unless told otherwise

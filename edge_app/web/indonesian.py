@@ -37,7 +37,18 @@ TEXTS: dict[str, str] = {
     "about_runs": "{name} {version}, {size} x {size} piksel, {megabytes} MB, dijalankan oleh "
     "{runtime}.",
     "about_figures": "Seberapa baik",
-    "about_figures_note": "Pada gambar yang tidak dipakai untuk melatih model.",
+    "about_figures_note": 'Angka untuk "Perokok dan yang mirip, Validation", Stanford 40, dan '
+    '"Film dan jalanan" terlalu optimistis: model mewarisi bobot yang dilatih dengan gambar itu. '
+    "Gambar lainnya tidak dipakai untuk melatih model.",
+    "set_smoker": "Perokok dan yang mirip",
+    "set_stanford40": "Stanford 40, kegiatan sehari-hari",
+    "set_smoking_wild": "Film dan jalanan",
+    "set_smoking_film": "Film dan jalanan: serial dan video",
+    "set_smoking_web": "Foto dari web",
+    "set_smoking_portraits": "Potret dengan rokok",
+    "set_film_faces": "Wajah dari film",
+    "set_yawning": "Menguap, tangan di mulut",
+    "set_no_person": "Tanpa orang: layar, dokumen, benda",
     "pictures": "gambar",
     "about_accuracy": "akurasi",
     "about_recall": "merokok ditemukan",
@@ -59,6 +70,7 @@ TEXTS: dict[str, str] = {
     "error_large": "Berkas ini lebih besar dari {mb} MB. Pilih yang lebih kecil.",
     "error_zip": "Berkas ZIP ini rusak, dilindungi kata sandi, atau dikemas dengan cara yang "
     "tidak lazim.",
+    "error_not_zip": "Ini bukan berkas ZIP, atau sebagian isinya hilang.",
     "error_zip_names": "Berkas ZIP ini berisi terlalu banyak berkas.",
     "error_gone": "Berkas ini sudah tidak ada: unggahan dihapus setelah beberapa menit. Unggah "
     "lagi.",
@@ -122,13 +134,14 @@ TEXTS: dict[str, str] = {
     "batch_no_pictures": "Tidak ada gambar di dalam berkas ZIP ini.",
     "batch_done": "{count} gambar diklasifikasikan, {failed} gagal.",
     "csv": "Unduh sebagai CSV",
-    "score": "skor",
+    "score_for": "skor untuk {label}",
+    "score_is": "Skor untuk {label}: {score}",
     "sort_by": "Urutkan menurut {column}",
     "history_note": "{count} gambar terakhir dari kunjungan ini, sebagai gambar mini di memori "
     "server. Hanya Anda yang melihatnya. Semuanya hilang saat Anda menghapusnya atau memuat "
     "ulang halaman. Berkas yang diunggah dihapus dalam {minutes} menit.",
     "about_privacy_text": "Tanpa akun, tanpa pelacakan, tanpa kuki kecuali untuk masuk bila "
-    "diminta. Halaman ini tidak memuat apa pun dari server lain dan berfungsi luring.",
+    "diminta. Halaman ini tidak memuat apa pun dari server lain.",
     "threshold_other": "Skor {threshold} atau lebih disebut {label}.",
     "error_pixels": "Gambar ini lebih dari {mp} megapiksel, terlalu besar untuk formatnya. Pilih "
     "yang lebih kecil, atau JPEG sampai {jpeg}.",

@@ -29,7 +29,7 @@
   patterns.sort((a, b) => b.weight - a.weight);
 
   const number = (value) =>
-    language === "id" ? value.replace(/^(\d+)\.(\d+%?)$/, "$1,$2") : value.replace(/^(\d+),(\d+%?)$/, "$1.$2");
+    language === "id" ? value.replace(/^(\d+)\.(\d+\D*)$/, "$1,$2") : value.replace(/^(\d+),(\d+\D*)$/, "$1.$2");
   const touched = { picture_note: "picture_note_touch", g_drop: "g_upload", g_drop_files: "g_click" };
 
   function translate(value) {
@@ -40,7 +40,7 @@
       if (touch) key = touched[key] ?? key;
       return value.replace(words, () => texts[language][key]);
     }
-    if (/^\d+[.,]\d+%?$/.test(words)) return number(words);
+    if (/^\d+[.,]\d+(%|\s[KMG]?B|s)?$/.test(words)) return number(words);
     for (const { key, names, expression } of patterns) {
       const found = expression.exec(words);
       if (!found) continue;

@@ -165,6 +165,9 @@
       if (nextSibling?.data) nextSibling.data = "";  // "or choose a file", after "drop a file"
     });
     if (input && !touch) input.accept = "image/*,.heic,.heif,.avif";  // a phone offers its camera for image/* alone
+    const start = within("#camera-input .button-wrap button");  // Gradio always calls it a photo's
+    const does = start?.textContent.trim();
+    if (does && start.ariaLabel !== does) start.ariaLabel = does;
     document.querySelectorAll(".toast-body.error").forEach(failed);
     showPreview();
     window.page.mark();

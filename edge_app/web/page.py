@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,9 @@ def _header(pool: Pool) -> str:
         for code, name in LANGUAGES.items()
     )
     size = text("en", "fact_size", megabytes=megabytes("en", pool.info))
+    here = [] if os.environ.get("SPACE_ID") else [text("en", "fact_here")]
     facts = "".join(
-        f"<li>{html.escape(fact)}</li>"
-        for fact in (size, text("en", "fact_here"), text("en", "fact_kept"))
+        f"<li>{html.escape(fact)}</li>" for fact in (size, *here, text("en", "fact_kept"))
     )
     brand = text("en", "brand") if pool.is_smoking else pool.info.metadata.name
     title = "title" if pool.is_smoking else "title_other"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edge_app.web.history import Entry
 from edge_app.web.markup import data_url, sentences
-from edge_app.web.texts import percent
+from edge_app.web.texts import percent, text
 
 
 def batch_card(language: str, entries: Sequence[Entry], notes: Sequence[str]) -> str:
@@ -18,13 +18,18 @@ def batch_card(language: str, entries: Sequence[Entry], notes: Sequence[str]) ->
     return f'<section class="summary"><p>{done}</p>{more}</section>'
 
 
-def results_table(language: str, entries: Sequence[Entry]) -> str:
-    """A table with one row per picture; on a narrow screen each row becomes a card."""
+def results_table(language: str, label: str, entries: Sequence[Entry]) -> str:
+    """A table with one row per picture; on a narrow screen each row becomes a card.
+
+    Args:
+        label: what the score is for.
+    """
     say = sentences(language)
-    columns = ("file", "answer", "score", "error")
+    score_for = text(language, "score_for", label=text(language, label))
+    columns = (text(language, "file"), text(language, "answer"), score_for, text(language, "error"))
     head = "".join(
-        f'<th scope="col"><button type="button" aria-label="{say("sort_by", column=say(column))}">'
-        f"{say(column)}</button></th>"
+        f'<th scope="col"><button type="button" aria-label="{say("sort_by", column=column)}">'
+        f"{html.escape(column)}</button></th>"
         for column in columns
     )
     rows = []
@@ -34,7 +39,8 @@ def results_table(language: str, entries: Sequence[Entry]) -> str:
         cells = (
             f'<td data-label="{say("file")}" translate="no">{html.escape(entry.name)}</td>',
             f'<td data-label="{say("answer")}" class="{entry.kind}">{answer}</td>',
-            f'<td data-label="{say("score")}" data-value="{entry.smoking:.6f}">{score}</td>',
+            f'<td data-label="{html.escape(score_for)}" data-value="{entry.smoking:.6f}">'
+            f"{score}</td>",
             f'<td data-label="{say("error")}">{html.escape(entry.error)}</td>',
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
@@ -44,30 +50,35 @@ def results_table(language: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def gallery(language: str, entries: Sequence[Entry]) -> str:
-    """Pictures with label and confidence under them."""
+def gallery(language: str, label: str, entries: Sequence[Entry]) -> str:
+    """Pictures with answer and score under them; the score is that of a label."""
     say = sentences(language)
     if not entries:
         return f'<p class="nothing">{say("history_empty")}</p>'
+    label = text(language, label)
+    scores = [
+        say("score_is", label=label, score=percent(language, entry.smoking)) for entry in entries
+    ]
     figures = "".join(
         f'<li><figure class="{entry.kind}">'
         f'<img src="{data_url("image/webp", entry.thumbnail)}" alt="">'
-        f"<figcaption><b>{say(entry.shown)}</b> <span>{percent(language, entry.confidence)}</span>"
+        f"<figcaption><b>{say(entry.shown)}</b> <span>{score}</span>"
         f'<small translate="no">{html.escape(entry.name)}</small>'
         f"</figcaption></figure></li>"
-        for entry in entries
+        for entry, score in zip(entries, scores, strict=True)
     )
     return f'<ul class="gallery">{figures}</ul>'
 
 
-def gallery_by_class(language: str, entries: Sequence[Entry]) -> str:
+def gallery_by_class(language: str, label: str, entries: Sequence[Entry]) -> str:
     """A gallery for each answer, with its number of pictures."""
     say = sentences(language)
     shown = sorted({entry.shown for entry in entries if not entry.error})
     parts = []
     for name in shown:
         group = [entry for entry in entries if entry.shown == name and not entry.error]
-        parts.append(f"<h2><span>{say(name)}</span> ({len(group)})</h2>{gallery(language, group)}")
+        heading = f"<h2><span>{say(name)}</span> ({len(group)})</h2>"
+        parts.append(f"{heading}{gallery(language, label, group)}")
     failed = [entry for entry in entries if entry.error]
     if failed:
         rows = "".join(

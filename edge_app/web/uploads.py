@@ -170,26 +170,34 @@ def unpack(path: str) -> Iterator[tuple[str, str | bytes]]:
     the limit, so that `check_picture` says so. A ZIP inside a ZIP is not looked into.
 
     Raises:
-        LimitError: the ZIP is damaged, protected by a password, packed in a way that is not
-            read, or holds too many names.
+        LimitError: the ZIP is none, damaged, protected by a password, packed in a way that is
+            not read, or holds too many names or no picture.
     """
     if not zipfile.is_zipfile(path):
+        if Path(path).suffix.lower() == ".zip" and Path(path).stat().st_size:
+            raise LimitError("error_not_zip")
         yield Path(path).name, path
         return
+    is_without_pictures = True
     try:
         with _PatientFile(path) as file, zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 name = PurePosixPath(member.filename)
-                hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+                hidden = any(
+                    part.startswith((".", "__MACOSX")) and part != ".." for part in name.parts
+                )
                 if member.is_dir() or hidden or name.suffix.lower() not in EXTENSIONS:
                     continue
                 if member.compress_type not in _COMPRESSIONS:
                     raise LimitError("error_zip")
+                is_without_pictures = False
                 yield str(name)[-_MOST_NAME:], _read(archive, member)
     except LimitError:
         raise
     except Exception as error:  # of zipfile, of the decompressors, of the system
         raise LimitError("error_zip") from error
+    if is_without_pictures:
+        raise LimitError("batch_no_pictures")
 
 
 class _PatientFile(io.FileIO):
