@@ -51,7 +51,7 @@
   }
 
   const NAMES = ["aria-label", "title", "alt", "placeholder", "aria-valuetext", "data-label"];
-  const ours = (element) => element && !element.closest("[translate=no], script, style, textarea, pre");
+  const ours = (element) => element && !element.closest("[translate=no], .filename, script, style, textarea, pre");
   function update(node) {
     if (node.nodeType === Node.TEXT_NODE) {
       if (!ours(node.parentElement)) return;
