@@ -118,7 +118,9 @@ def test_nothing_is_wider_than_a_small_screen(visit, samples, width, locale):
     box = answer(page).bounding_box()
     assert 0 <= box["x"] < box["x"] + box["width"] <= width
     name = "a picture whose name is far longer than a phone is wide, and then some.jpg"
-    choose_for_batch(page, as_upload(name, b"no picture"))
+    choose_for_batch(page, as_upload(name, b"no picture"), as_upload("b.jpg", b"no picture"))
+    cross = page.locator("#batch-input .label-clear-button").last.bounding_box()
+    assert min(cross["width"], cross["height"]) >= 44 and cross["x"] + cross["width"] <= width
     page.locator("#batch-run").click()
     expect(page.locator("#batch-table")).to_contain_text(name)
     cell = page.locator("#batch-table td").first
