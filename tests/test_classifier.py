@@ -16,6 +16,7 @@ from edge_app.imaging import (
     read_pixels,
     read_thumbnail,
 )
+from edge_app.runtime import make_interpreter
 
 
 def test_a_prediction_checks_itself():
@@ -88,10 +89,7 @@ def test_the_model_says_what_it_is(classifier):
 
 
 def test_the_output_is_two_float_scores_that_sum_to_one(samples):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(SHIPPED_INT8))
-    interpreter.allocate_tensors()
+    interpreter, _ = make_interpreter(SHIPPED_INT8.read_bytes(), threads=1)
     interpreter.set_tensor(
         interpreter.get_input_details()[0]["index"], read_pixels(samples / "coffee.jpg")[None]
     )

@@ -82,5 +82,5 @@ def test_help_has_an_example(command):
 def test_info_names_model_labels_threshold_and_runtime(classifier):
     result = run_module("edge_app", "info")
     assert result.returncode == 0
-    for text in (classifier.info.sha256, "NotSmoking, Smoking", "uint8", "ai-edge-litert"):
+    for text in (classifier.info.sha256, "NotSmoking, Smoking", "uint8", classifier.info.runtime):
         assert text in result.stdout
