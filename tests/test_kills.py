@@ -185,7 +185,7 @@ def test_what_live_keeps_is_complete_when_it_is_stopped(video, killer):
     changes = killer.run(*command).changes
     stopped = killer.run(*command, at=changes - 2, number=signal.SIGTERM)
     assert stopped.code == 0, stopped.output
-    assert "frames classified" in stopped.output
+    assert " classified in " in stopped.output
     assert len(check_kept(archive)) == 4
     events = [json.loads(line) for line in (archive / "events.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "end"] * 2

@@ -92,7 +92,7 @@ def test_sigterm_ends_it_cleanly_within_a_second(samples, stalled):
         finally:
             process.kill()
     assert process.returncode == (1 if stalled else 0)
-    assert "frames classified" in output
+    assert " classified in " in output
     assert took < 4.5  # the goal is 1 s, on a machine that may be busy; a stall takes 5 s
 
 
