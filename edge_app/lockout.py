@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 
+from starlette.types import Scope
+
 MOST_WRONG = 5
 """Wrong passwords of one address within `LOCK_SECONDS`; then even the right one has to wait."""
 LOCK_SECONDS = 60
@@ -35,3 +37,8 @@ class Lockout:
             if key in self._wrong and len(self._wrong[key]) >= most:
                 return int(LOCK_SECONDS - (now - self._wrong[key][-most])) + 1
         return 0
+
+
+def address_of(scope: Scope) -> str:
+    """The visitor's address; behind a proxy, the one that the proxy told."""
+    return (scope.get("client") or ("unknown",))[0]

@@ -16,7 +16,8 @@ import gradio as gr
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edge_app.web.bodies import BodyError, address_of
+from edge_app.lockout import address_of
+from edge_app.web.bodies import BodyError
 from edge_app.web.guard import refuse, route_of
 from edge_app.web.texts import language_of, text
 

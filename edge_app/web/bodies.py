@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
+from edge_app.lockout import address_of
 from edge_app.web.uploads import MOST_PICTURES, MOST_ZIP_MEGABYTES
 
 MOST_UPLOAD_MEGABYTES = 2 * MOST_ZIP_MEGABYTES
@@ -59,11 +60,6 @@ class BodyError(Exception):
 _buffered = 0
 _uploading: Counter[str] = Counter()
 _uploaded: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
-
-
-def address_of(scope: Scope) -> str:
-    """The visitor's address; behind a proxy, the one that the proxy told."""
-    return (scope.get("client") or ("unknown",))[0]
 
 
 @asynccontextmanager

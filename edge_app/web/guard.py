@@ -210,7 +210,7 @@ class Limits:
                 await self.app(scope, receive_and_note, send_unless_failed)
         except BodyError as error:
             failure = error
-        except Exception:
+        except Exception:  # what the application made of our BodyError, else it is raised again
             if failure is None:
                 raise
         if failure is not None:

@@ -14,8 +14,8 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edge_app.lockout import Lockout
-from edge_app.web.bodies import BodyError, address_of, checked_receive
+from edge_app.lockout import Lockout, address_of
+from edge_app.web.bodies import BodyError, checked_receive
 from edge_app.web.guard import route_of
 from edge_app.web.texts import language_of, text
 

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_app.lockout import Lockout
+from edge_app.lockout import Lockout, address_of
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -59,7 +59,7 @@ class Guard:
         if self._wanted is None or scope["path"] in self._open_paths:
             await self.app(scope, receive, send_with_headers)
             return
-        address = (scope.get("client") or ("unknown",))[0]  # behind a proxy, what that told
+        address = address_of(scope)
         if seconds := self._lockout.seconds(address):
             text = f"Too many wrong passwords. Try again in {seconds} s."
             await PlainTextResponse(text, 429, {"Retry-After": str(seconds)})(
