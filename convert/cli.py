@@ -16,7 +16,7 @@ import click
 from convert.pictures import for_calibration
 from edge_app.cli.ending import Ending, NotWrittenError
 from edge_app.cli.options import foreign_options
-from edge_app.files import remove_leftovers
+from edge_app.files import printable, remove_leftovers
 from edge_app.imaging import find_pictures
 from edge_app.invocation import VARIABLE
 from edge_app.preprocessing import choose
@@ -160,7 +160,7 @@ def main(
         raise click.ClickException(failure)
 
     for path in result.files.values():
-        click.echo(f"Wrote {path}")
+        click.echo(f"Wrote {printable(path)}")
     if result.parities:
         table = to_table(result.parities)
         click.echo(f"P({result.label}) against that of the original model:\n\n{table}")
@@ -170,7 +170,7 @@ def main(
                 "order of the labels were not checked."
             )
     if report and result.parities:
-        click.echo(f"Wrote {data} and {text.name}.")
+        click.echo(f"Wrote {printable(data)} and {printable(text.name)}.")
     if result.loss:
         click.echo(f"Warning: this is a float16 file, since {result.loss}", err=True)
         sys.exit(LOSS)

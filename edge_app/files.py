@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and names that fit on a line."""
+"""Files that appear whole or not at all, names that fit on a line, files that fit in memory."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{name}{n}" for name in ("COM", "LPT") for n in range(1, 10))}
 )
 """Names of Windows that no file can have, whatever their ending."""
+
+_LARGEST_BY_HAND = 1_000_000  # bytes
 
 _STARTED = time.time()
 
@@ -164,3 +166,17 @@ def printable(path: str | os.PathLike[str]) -> str:
     """The name for people: on one line, whatever bytes and control characters are in it."""
     name = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def read_small(path: Path) -> bytes:
+    """The content of a file that people write by hand; a pipe will do.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds more than a megabyte, as ``/dev/zero`` does.
+    """
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_BY_HAND + 1)
+    if len(content) > _LARGEST_BY_HAND:
+        raise ValueError("is larger than the megabyte that such a file may have")
+    return content

@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_app.files import read_small
+
 LABEL_FILE = "labels.txt"
-_LARGEST_LABEL_FILE = 1_000_000  # bytes
 
 _NUMBERED = re.compile(r"\d+\s*[:.,)]?\s+(\S.*)")
 
@@ -60,11 +61,11 @@ def labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST_LABEL_FILE:
-            raise ValueError(f"{path}: is too large for a list of labels")
-        content = path.read_bytes()
+        content = read_small(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     # Editors on Windows write UTF-16 with a byte order mark.
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:

@@ -40,9 +40,8 @@ fi
 mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 update-binfmts --enable qemu-aarch64
 
-say "aarch64 wheels of the edge set (OpenCV without windows: there is no screen)"
-sed 's/^opencv-python>/opencv-python-headless>/' "$project/requirements-edge.txt" \
-  >"$folder/requirements.txt"
+say "aarch64 wheels of what scan and live need (OpenCV without windows: there is no screen)"
+cat "$project"/requirements-{edge,live,opencv-headless}.txt >"$folder/requirements.txt"
 "$python" -m pip download -q --only-binary=:all: --python-version 3.11 --implementation cp \
   --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
   --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
@@ -115,7 +114,10 @@ say "emulated: the commands, on the processor of a Raspberry Pi 4"
 be cortex-a72 0xd08 "$old"
 emulated -m edge_app info
 emulated -m edge_app classify samples
-emulated -m edge_app live --source video.avi --display none --events events.jsonl
+emulated -m edge_app scan samples --db results.db
+emulated -m edge_app export results.db --out report.html
+emulated -m edge_app live --source video.avi --display none --events events.jsonl --clips clips
+emulated -m edge_app live --source video.avi --display none --report video.html
 for board in "3 cortex-a53 0xd03 $old" "4 cortex-a72 0xd08 $old" "5 cortex-a76 0xd0b $new asimddp"; do
   read -r number name part features <<<"$board"
   say "emulated: the scores of a Raspberry Pi $number ($name)"

@@ -116,3 +116,52 @@ def test_ctrl_c_is_exit_code_130_and_one_line(command, long_db):
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 130, messages
     assert messages.strip() == "Stopped."
+
+
+ODD = "no\nsuch\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["classify", ODD], ["classify", "PICTURES"], ["scan", ODD], ["scan", "PICTURES"]),
+        *(["scan", "PICTURES", "--db", f"{ODD}.txt"], ["info", "--model", ODD]),
+        *(
+            ["export", ODD],
+            ["export", f"{ODD}.txt"],
+            ["export", "DB", "--copy-to", f"{ODD} copies"],
+        ),
+        *(["export", "DB", "--out", f"{ODD}.csv"], ["export", "DB", "--out", f"{ODD}.html"]),
+        *(["live", "--source", ODD], ["live", "--config", f"{ODD}.txt"], ["events", ODD]),
+        ["space", f"{ODD} space"],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(ODD, "ODD"),
+)
+def test_a_name_with_a_line_break_stays_on_its_line(arguments, tmp_path, db, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{ODD}.txt").write_text("no database, no camera")
+    pictures = tmp_path / f"{ODD} pictures"
+    pictures.mkdir()
+    shutil.copy(ROOT / "samples" / "astronaut.jpg", pictures / f"{ODD}.jpg")
+    places = {"PICTURES": str(pictures), "DB": str(db)}
+    result = CliRunner().invoke(main, [places.get(word, word) for word in arguments])
+    assert result.exit_code in {0, 1, 2} and not isinstance(result.exception, OSError)
+    assert "no\\nsuch\\x1b[31m" in result.output or arguments == ["scan", "PICTURES"]
+    assert ODD not in result.output
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
+def test_files_without_an_end_are_not_read_to_it(tmp_path):
+    endless = tmp_path / "events.jsonl"
+    with endless.open("wb") as file:
+        file.truncate(2_000_000_000)
+    for command, message in (
+        ("live --config /dev/zero", "is larger than the megabyte"),
+        (f"live --config {endless}", "is larger than the megabyte"),
+        ("export /dev/zero", "is no ordinary file"),
+        (f"info --labels {endless} --model models/smoking_mobilenetv2_int8.tflite", "megabyte"),
+        (f"events {tmp_path}", "No events"),
+    ):
+        result = shell(f"ulimit -v 3000000; APP {command}")
+        assert message in result.stderr, command
+        assert "Traceback" not in result.stderr

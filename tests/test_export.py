@@ -77,7 +77,7 @@ def test_a_csv_file_is_one_that_spreadsheets_take_for_utf8(make_result, tmp_path
     result = make_result({"/pictures/café.jpg": 0.5})
     done = export(result, "--out", tmp_path / "new" / "out.csv")
     assert done.exit_code == 0, done.stderr
-    assert "1 rows" in done.stdout
+    assert "1 row:" in done.stdout
     content = (tmp_path / "new" / "out.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbfpath,")
     assert "/pictures/café.jpg,".encode() in content
@@ -172,7 +172,7 @@ def test_rows_are_streamed(make_result, tmp_path):
             capture_output=True,
             text=True,
         )
-        assert f"{rows} rows" in done.stdout, done.stderr
+        assert f"{rows} row" in done.stdout, done.stderr
         return int(done.stdout.split()[-1])
 
     alone = megabytes(one, "csv", 1)

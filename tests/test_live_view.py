@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import math
 import re
 import socket
 import threading
@@ -147,21 +148,29 @@ def test_passwords_show_nowhere(server, hub):
 def test_metrics_are_what_prometheus_reads(server, hub):
     from prometheus_client.parser import text_string_to_metric_families
 
+    def measured():
+        status, headers, body = get(f"{server.url}/metrics")
+        assert status == 200
+        assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        return {
+            (sample.name, sample.labels.get("camera")): sample.value
+            for family in text_string_to_metric_families(body.decode())
+            for sample in family.samples
+        }
+
     for number in range(3):
         hub.frame(moment(number=number))
+    found = measured()
+    assert found["smoking_live_latency_seconds", "Front door"] == 0.02
+    assert 0 < found["smoking_live_score", "Front door"] < 1
     hub.sink(CAMERA)({"event": "lost", "reason": "the camera stopped sending"})
-    status, headers, body = get(f"{server.url}/metrics")
-    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
-    found = {
-        (sample.name, sample.labels.get("camera")): sample.value
-        for family in text_string_to_metric_families(body.decode())
-        for sample in family.samples
-    }
+    found = measured()
     assert found["smoking_live_frames_total", "Front door"] == 3
     assert found["smoking_live_dropped_frames_total", "Front door"] == 3
     assert found["smoking_live_outages_total", "Front door"] == 1
     assert found["smoking_live_connected", "Front door"] == 0
-    assert found["smoking_live_latency_seconds", "Front door"] == 0.02
+    assert math.isnan(found["smoking_live_score", "Front door"])  # of no frame of now
+    assert math.isnan(found["smoking_live_latency_seconds", "Front door"])
     assert found["smoking_live_frames_total", "Yard"] == 0
 
 
@@ -336,6 +345,12 @@ def test_a_line_for_the_file_is_offered_where_the_option_is_refused():
         ("rtsp://me@camera.local/live: refuses the user name or password", "why_refused", {}),
         ("rtsp://camera.local/live: asks for a user name and password. W", "why_account", {}),
         ("camera 0: cannot be opened. Is it plugged in and not in use?", "why_device", {}),
+        ("camera 0: there is no /dev/video0. run live", "why_gone", {"device": "/dev/video0"}),
+        ("camera 0: no permission to use /dev/v0. Run", "why_permission", {"device": "/dev/v0"}),
+        (
+            *("0: is in use by cheese (process 5). Stop that program and try again", "why_busy"),
+            {"program": "cheese (process 5)"},
+        ),
     ],
 )
 def test_why_a_camera_is_lost_is_said_in_both_languages(reason, key, values):

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from edge_app import ModelError
 from edge_app.cli.ending import Ending
+from edge_app.files import read_small
 from train.data import DatasetError, Example, assign_splits, find_examples, read_table
 
 if sys.version_info >= (3, 11):
@@ -109,7 +110,7 @@ def read_recipe(file: Path = SHIPPED) -> Recipe:
         ValueError: the file is missing, no TOML, or a number is missing, unknown or makes no sense.
     """
     try:
-        content = file.read_bytes()
+        content = read_small(file)
         values = tomllib.loads(content.decode())
         sha256 = hashlib.sha256(content).hexdigest()
         recipe = TypeAdapter(Recipe).validate_python({**values, "file": file, "sha256": sha256})

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edge_app.classifier import ModelError
+from edge_app.files import printable
 from edge_app.interrupts import STOPPED
 
 PIPE_CLOSED = 141
@@ -51,7 +52,10 @@ class Ending(click.Command):
         try:
             return super().invoke(ctx)
         except ModelError as error:  # the file was replaced, or fails at a picture
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(printable(str(error))) from None
+        except click.ClickException as error:  # it may name a file, and a name holds anything
+            error.message = printable(error.message)  # type: ignore[misc]
+            raise
         except KeyboardInterrupt:
             click.echo("\nStopped.", err=True)
             ctx.exit(STOPPED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_app.files import printable
 from edge_app.invocation import invocation
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def events(
             count = write_day(report, kept, day)
         except OSError as error:
             raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
-        click.echo(f"{count} event{'' if count == 1 else 's'} of {day} in {report}")
+        click.echo(f"{count} event{'' if count == 1 else 's'} of {day} in {printable(report)}")
         if not count:
             _say_none(known, day, camera)
         return

@@ -113,8 +113,8 @@ def export(
             missing += _copies(rows(), copy_to, hard_link, only_below, found_only)
             if places and (scanned := places.scanned()):
                 click.echo(
-                    f"{copy_to} is in {printable(scanned)}: the next scan will find the copies, "
-                    f"unless you add --exclude {shlex.quote(copy_to.name)}",
+                    f"{printable(copy_to)} is in {printable(scanned)}: the next scan will find "
+                    f"the copies, unless you add --exclude {shlex.quote(copy_to.name)}",
                     err=True,
                 )
     except (StoreError, UnknownLabelError) as error:
@@ -150,7 +150,7 @@ def _table(rows: Iterable[Row], format: str, out: Path | None) -> None:
     with _output(out, "utf-8-sig" if format == "csv" else "utf-8") as file:
         count = write(itertools.chain(first, rows), file)
     if out:
-        click.echo(f"{count} rows: {out}")
+        click.echo(f"{count} row{'' if count == 1 else 's'}: {printable(out)}")
 
 
 def _report(rows: Iterable[Row], out: Path, limit: int) -> int:
@@ -159,7 +159,8 @@ def _report(rows: Iterable[Row], out: Path, limit: int) -> int:
 
     with _write_errors(out), whole_file(out) as partial:
         summary = write_report(rows, partial, limit, track=bar)
-    click.echo(f"{summary.text()}\nReport: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    size = out.stat().st_size / 1e6
+    click.echo(f"{summary.text()}\nReport: {printable(out)} ({size:.1f} MB)")
     return summary.missing
 
 
@@ -175,7 +176,7 @@ def _copies(
         summary = copy_pictures(chosen, folder, hard_link, below, track=bar)
     except CopyError as error:
         raise NotWrittenError(str(error)) from None
-    click.echo(f"{summary.text()}: {folder}", err=True)
+    click.echo(f"{summary.text()}: {printable(folder)}", err=True)
     return summary.missing
 
 

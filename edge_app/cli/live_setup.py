@@ -184,7 +184,7 @@ def save_report(report: Path, camera: Camera, length: float, hub: Hub) -> None:
         count = write_video_report(report, Path(camera.source), max(length, last), events)
     except OSError as error:
         raise click.ClickException(f"--report {report}: {error.strerror or error}") from None
-    click.echo(f"{count} event{'' if count == 1 else 's'} in {report}")
+    click.echo(f"{count} event{'' if count == 1 else 's'} in {printable(report)}")
 
 
 def _of(path: Path, camera: Camera) -> Path:

@@ -9,6 +9,7 @@ import click
 
 from edge_app.classifier import DEFAULT_MODEL, ModelError
 from edge_app.cli.ending import NotWrittenError
+from edge_app.files import printable
 from edge_app.invocation import invocation
 
 
@@ -31,7 +32,7 @@ def space(out: Path, model: Path, hub_model: str | None, push: str | None) -> No
             raise click.UsageError(f"{option} needs USER/NAME, got {value}")
     try:
         files = write_space(out, model, push, hub_model)
-        click.echo(f"Wrote {len(files)} files to {out}")
+        click.echo(f"Wrote {len(files)} files to {printable(out)}")
         if push:
             click.echo(f"Pushed to {push_space(out, push)}")
     except OSError as error:

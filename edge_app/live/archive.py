@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _FILE = "events.jsonl"
+_LONGEST_LINE = 100_000  # bytes; ours have some hundreds
 _LOST = {"lost", "blind"}  # the second one is schema 1's
 _RESTORED = {"restored", "sighted"}
 
@@ -94,16 +95,20 @@ def days(kept: list[Kept]) -> list[date]:
 def _records(files: list[Path]) -> Iterator[dict[str, Any]]:
     for path in files:
         try:
-            lines = path.read_bytes().splitlines()
+            with path.open("rb") as file:
+                while line := file.readline(_LONGEST_LINE):
+                    record = _parse(line)
+                    if isinstance(record, dict) and isinstance(record.get("event"), str):
+                        yield record
         except OSError as error:
             raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from None
-        for line in lines:
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue  # a line that a power cut broke, or another program wrote
-            if isinstance(record, dict) and isinstance(record.get("event"), str):
-                yield record
+
+
+def _parse(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # a power cut broke it, or another program wrote it
 
 
 def _take(record: dict[str, Any], folder: Path, kept: dict[str, Kept]) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge_app.files import printable
+from edge_app.files import printable, read_small
 from edge_app.invocation import install_hint
 from edge_app.live.camera import Camera
 from edge_app.live.zone import Zone, corners
@@ -60,7 +60,7 @@ def _load(path: Path) -> dict[str, Any]:
         except ImportError:
             raise ValueError(f"on Python 3.10 it needs tomli: {install_hint('live')}") from None
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Notepad may write it
+        return tomllib.loads(read_small(path).decode("utf-8-sig"))  # as Notepad may write it
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -204,6 +204,8 @@ def _below(root: str, separator: str = os.sep) -> tuple[str, tuple[str, str, str
 
 def _open_to_read(db: Path) -> sqlite3.Connection:
     if not db.is_file():
+        if db.exists():
+            raise StoreError(f"{db}: is no ordinary file, as results of a scan are")
         raise StoreError(f"{db}: there is no such file; make it with: {invocation()} scan")
     address = f"{db.resolve().as_uri()}?mode="
     # Only a connection that may write removes the files it shares with writers when it closes. It

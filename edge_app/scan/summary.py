@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_app.files import printable
 from edge_app.scan.walk import LINK, RAW
 
 
@@ -56,10 +57,12 @@ class Tally:
         rate = self.scanned / self.seconds if self.seconds else 0.0
         again = f"; {self.looked_again} looked at again" if self.looked_again else ""
         relabelled = f"{self.relabelled} relabelled, " if self.relabelled else ""
+        found = (
+            f" in {self.seconds:.1f} s ({rate:.0f} per second{workers}): {self.smoking} "
+            f"{self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}{again}"
+        )
         return [
-            f"{_count(self.scanned, 'picture')} scanned in {self.seconds:.1f} s "
-            f"({rate:.0f} per second{workers}): {self.smoking} {self.labels[0]}, "
-            f"{self.scanned - self.smoking} {self.labels[1]}{again}",
+            f"{_count(self.scanned, 'picture')} scanned{found if self.scanned else ''}",
             f"{self.unreadable} unreadable, {relabelled}"
             f"{self.unchanged} unchanged since an earlier scan{other}",
         ]
@@ -93,7 +96,7 @@ class Summary(Tally):
         if self.kept:
             lines.append(self.kept)
         lines += self._skipped_lines()
-        return "\n".join([*lines, f"Results: {self.db}"])
+        return "\n".join([*lines, f"Results: {printable(self.db)}"])
 
     def _skipped_lines(self) -> list[str]:
         folders = self.skipped.copy()

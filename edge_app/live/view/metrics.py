@@ -5,6 +5,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,12 +38,12 @@ _OF_CAMERA: tuple[tuple[str, str, str, Callable[[Seen], float]], ...] = (
         lambda seen: seen.moment.rate if seen.moment and seen.lost is None else 0,
     ),
     (
-        *("latency_seconds", "gauge", "From the last frame to its result."),
-        lambda seen: seen.moment.latency if seen.moment else 0,
+        *("latency_seconds", "gauge", "From the last frame to its result; NaN without frames."),
+        lambda seen: seen.moment.latency if seen.moment and seen.lost is None else math.nan,
     ),
     (
-        *("score", "gauge", "Smoothed score, from 0 to 1."),
-        lambda seen: seen.moment.smoothed if seen.moment else 0,
+        *("score", "gauge", "Smoothed score, from 0 to 1; NaN while the source gives no frames."),
+        lambda seen: seen.moment.smoothed if seen.moment and seen.lost is None else math.nan,
     ),
 )
 

@@ -40,6 +40,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "why_device": "The camera cannot be opened. Is it plugged in and not in use?",
         "why_refused": "The camera refuses the user name or password.",
         "why_account": "The camera asks for a user name and password.",
+        "why_gone": "{device} is missing. Is the camera plugged in?",
+        "why_permission": "This user may not use {device}.",
+        "why_busy": "Another program is using the camera: {program}.",
         "stats": "{rate} frames per second, {latency} ms, {dropped} dropped",
         "lasting": "lasting",
         "seconds": "{n} s",
@@ -84,6 +87,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "why_device": "Kamera tidak bisa dibuka. Apakah terpasang dan tidak sedang dipakai?",
         "why_refused": "Kamera menolak nama pengguna atau kata sandi.",
         "why_account": "Kamera meminta nama pengguna dan kata sandi.",
+        "why_gone": "{device} tidak ada. Apakah kamera terpasang?",
+        "why_permission": "Pengguna ini tidak boleh memakai {device}.",
+        "why_busy": "Program lain sedang memakai kamera: {program}.",
         "stats": "{rate} gambar per detik, {latency} md, {dropped} dilewati",
         "lasting": "sedang berlangsung",
         "seconds": "{n} dtk",
@@ -102,6 +108,9 @@ _REASONS = {
     "why_device": r"cannot be opened\. Is it plugged in",
     "why_refused": r"refuses the user name or password",
     "why_account": r"asks for a user name and password",
+    "why_gone": r"there is no (?P<device>/dev/\w+)",
+    "why_permission": r"no permission to use (?P<device>/dev/\w+)",
+    "why_busy": r"is in use by (?P<program>.+)\. Stop that program",
 }
 
 
