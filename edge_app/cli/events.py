@@ -13,6 +13,7 @@ import click
 
 from edge_app.files import printable
 from edge_app.invocation import invocation
+from edge_app.wording import counted
 
 if TYPE_CHECKING:
     from edge_app.live.archive import Kept
@@ -75,7 +76,7 @@ def events(
             count = write_day(report, kept, day)
         except OSError as error:
             raise click.UsageError(f"{report}: cannot be written ({error.strerror})") from None
-        click.echo(f"{count} event{'' if count == 1 else 's'} of {day} in {printable(report)}")
+        click.echo(f"{counted(count, 'event')} of {day} in {printable(report)}")
         if not count:
             _say_none(known, day, camera)
         return

@@ -16,6 +16,7 @@ from edge_app.cli.ending import NotWrittenError
 from edge_app.cli.options import SOME_UNREADABLE
 from edge_app.files import is_remote, printable, whole_file
 from edge_app.invocation import install_hint, invocation
+from edge_app.wording import counted
 
 if TYPE_CHECKING:
     from edge_app.scan import Row
@@ -150,7 +151,7 @@ def _table(rows: Iterable[Row], format: str, out: Path | None) -> None:
     with _output(out, "utf-8-sig" if format == "csv" else "utf-8") as file:
         count = write(itertools.chain(first, rows), file)
     if out:
-        click.echo(f"{count} row{'' if count == 1 else 's'}: {printable(out)}")
+        click.echo(f"{counted(count, 'row')}: {printable(out)}")
 
 
 def _report(rows: Iterable[Row], out: Path, limit: int) -> int:
@@ -159,7 +160,7 @@ def _report(rows: Iterable[Row], out: Path, limit: int) -> int:
 
     with _write_errors(out), whole_file(out) as partial:
         summary = write_report(rows, partial, limit, track=bar)
-    size = out.stat().st_size / 1e6
+    size = max(out.stat().st_size / 1e6, 0.1)
     click.echo(f"{summary.text()}\nReport: {printable(out)} ({size:.1f} MB)")
     return summary.missing
 

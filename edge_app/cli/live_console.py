@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_app.cli.console import is_quiet
+from edge_app.wording import rounded
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -73,7 +74,7 @@ class Console(logging.Handler):
             name = f"{moment.camera.name}: " if moment.camera.name else ""
             text = (
                 f"{name}{describe(moment.prediction, moment.label)}, {moment.state}, "
-                f"{moment.rate:.0f} frames per second, {moment.latency * 1000:.0f} ms, "
+                f"{rounded(moment.rate)} frames per second, {moment.latency * 1000:.0f} ms, "
                 f"{moment.dropped} dropped"
             )
             if self._terminal:

@@ -13,6 +13,7 @@ import click
 
 from edge_app.files import printable
 from edge_app.invocation import install_hint
+from edge_app.wording import counted
 
 if TYPE_CHECKING:
     from edge_app.live import Camera, Outputs
@@ -184,7 +185,7 @@ def save_report(report: Path, camera: Camera, length: float, hub: Hub) -> None:
         count = write_video_report(report, Path(camera.source), max(length, last), events)
     except OSError as error:
         raise click.ClickException(f"--report {report}: {error.strerror or error}") from None
-    click.echo(f"{count} event{'' if count == 1 else 's'} in {printable(report)}")
+    click.echo(f"{counted(count, 'event')} in {printable(report)}")
 
 
 def _of(path: Path, camera: Camera) -> Path:

@@ -21,6 +21,7 @@ from edge_app.live.outputs import Outputs
 from edge_app.live.pool import Pool
 from edge_app.live.sources import open_frames
 from edge_app.live.window import Window, has_screen
+from edge_app.wording import counted, rounded
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +53,9 @@ class Summary(Counts):
         rate = self.classified / self.seconds if self.seconds else 0.0
         times = "once" if self.outages == 1 else f"{self.outages} times"
         lost = f"; source lost {times}" if self.outages else ""
-        frames = "frame" if self.classified == 1 else "frames"
         return (
-            f"{self.classified} {frames} classified in {self.seconds:.1f} s "
-            f"({rate:.0f} per second), "
+            f"{counted(self.classified, 'frame')} classified in {self.seconds:.1f} s "
+            f"({rounded(rate)} per second), "
             f"{self.dropped} dropped; {self.label} in {self.smoking}, events: {self.events}{lost}"
         )
 

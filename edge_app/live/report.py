@@ -17,6 +17,7 @@ from urllib.parse import quote
 from edge_app.files import whole_file
 from edge_app.imaging import PictureError, read_thumbnail
 from edge_app.live.archive import Kept
+from edge_app.wording import counted
 
 _STYLE = Path(__file__).parent.parent / "export" / "report.css"
 _MORE = """
@@ -142,7 +143,7 @@ def write_day(out: Path, kept: Iterable[Kept], day: date) -> int:
     ticks = [f"{hour:02}:00" for hour in range(0, 25, 4)]
     entries = day_entries(kept, day, out)
     count = sum(not entry.lost for entry in entries)
-    note = f"{count} event{'' if count == 1 else 's'}, red on the timeline."
+    note = f"{counted(count, 'event')}, red on the timeline."
     if count < len(entries):
         note += " Amber: a source was lost."
     return write_report(out, f"Events of {day:%d %B %Y}", note, _DAY_SECONDS, ticks, entries)
@@ -175,7 +176,7 @@ def write_video_report(
         for record, picture in events
     ]
     ticks = [clock_text(length * part / 4) for part in range(5)]
-    note = f"{len(entries)} event{'' if len(entries) == 1 else 's'} in {clock_text(length)}"
+    note = f"{counted(len(entries), 'event')} in {clock_text(length)}"
     return write_report(out, f"Events in {video.name}", note, length, ticks, entries)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_app.files import printable
 from edge_app.scan.walk import LINK, RAW
+from edge_app.wording import counted, rounded
 
 
 @dataclass(kw_only=True)
@@ -58,11 +59,11 @@ class Tally:
         again = f"; {self.looked_again} looked at again" if self.looked_again else ""
         relabelled = f"{self.relabelled} relabelled, " if self.relabelled else ""
         found = (
-            f" in {self.seconds:.1f} s ({rate:.0f} per second{workers}): {self.smoking} "
+            f" in {self.seconds:.1f} s ({rounded(rate)} per second{workers}): {self.smoking} "
             f"{self.labels[0]}, {self.scanned - self.smoking} {self.labels[1]}{again}"
         )
         return [
-            f"{_count(self.scanned, 'picture')} scanned{found if self.scanned else ''}",
+            f"{counted(self.scanned, 'picture')} scanned{found if self.scanned else ''}",
             f"{self.unreadable} unreadable, {relabelled}"
             f"{self.unchanged} unchanged since an earlier scan{other}",
         ]
@@ -90,9 +91,9 @@ class Summary(Tally):
 
     def text(self) -> str:
         """The summary for people."""
-        lines = self.lines(other=f", {_count(self.other, 'other file')}")
+        lines = self.lines(other=f", {counted(self.other, 'other file')}")
         if self.pruned:
-            lines.append(f"{_count(self.pruned, 'result')} removed: their pictures are gone")
+            lines.append(f"{counted(self.pruned, 'result')} removed: their pictures are gone")
         if self.kept:
             lines.append(self.kept)
         lines += self._skipped_lines()
@@ -105,15 +106,11 @@ class Summary(Tally):
         if folders:
             kinds = ", ".join(f"{count} {kind}" for kind, count in folders.most_common())
             lines.append(
-                f"{_count(folders.total(), 'folder')} of systems and programs skipped "
+                f"{counted(folders.total(), 'folder')} of systems and programs skipped "
                 f"({kinds}); --all-folders scans them"
             )
         if links:
-            lines.append(f"{_count(links, 'link')} to pictures that are scanned anyway")
+            lines.append(f"{counted(links, 'link')} to pictures that are scanned anyway")
         if raw:
-            lines.append(f"{_count(raw, 'camera raw file')} left out; export them as JPEG")
+            lines.append(f"{counted(raw, 'camera raw file')} left out; export them as JPEG")
         return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
