@@ -114,9 +114,10 @@ def regions(
     Returns:
         Boxes in pixels of the upright picture, in the order of `Looks.sizes`.
 
-    >>> peak_in_a_corner = np.eye(7)[::-1]
-    >>> regions(peak_in_a_corner, 800, 600, Looks((0.7,), -2.0))
-    [(0, 180, 420, 600)]
+    >>> evidence = np.zeros((7, 7))
+    >>> evidence[0, 6] = 1  # top right
+    >>> regions(evidence, 800, 600, Looks((0.7,), -2.0))
+    [(380, 0, 800, 420)]
     """
     row, column = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
     centre = (column + 0.5) / evidence.shape[1], (row + 0.5) / evidence.shape[0]

@@ -1,6 +1,5 @@
 """What a run kept, read again: the command ``events``, and reports of a day and of a video."""
 
-import doctest
 import json
 import os
 import re
@@ -14,7 +13,6 @@ cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
 from edge_app.cli.events import events as command  # noqa: E402
 from edge_app.cli.live import live  # noqa: E402
-from edge_app.live import report as module  # noqa: E402
 from edge_app.live.archive import ArchiveError, days, read_archive  # noqa: E402
 
 NOON = datetime(2026, 5, 3, 12, 0, 0).astimezone()
@@ -202,10 +200,6 @@ def test_a_browser_shows_the_report_without_a_complaint(archive, tmp_path):
         violations = axe.run(page).response["violations"]
     assert [entry["id"] for entry in violations] == []
     assert lines == []
-
-
-def test_the_examples_run():
-    assert doctest.testmod(module).failed == 0
 
 
 GOOD = {"event": "end", "id": "ab12", "time": "2026-11-28T10:00:00Z", "seconds": 2, "peak": 0.9}

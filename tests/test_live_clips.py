@@ -1,6 +1,5 @@
 """Clips of events: whole, playable, bounded."""
 
-import doctest
 import os
 import sys
 
@@ -15,7 +14,6 @@ from live_servers import wait_for  # noqa: E402
 
 from edge_app.cli.live import live  # noqa: E402
 from edge_app.live import Camera, Outputs, run_live  # noqa: E402
-from edge_app.live import clips as module  # noqa: E402
 from edge_app.live.clips import Clips, Ring  # noqa: E402
 from edge_app.live.event_detector import Event  # noqa: E402
 from edge_app.live.frames import Frame  # noqa: E402
@@ -192,7 +190,3 @@ def test_without_pyav_it_says_what_to_install(tmp_path, samples, monkeypatch):
     result = CliRunner().invoke(live, arguments)
     assert result.exit_code == 2
     assert "--clips needs PyAV: " in result.output
-
-
-def test_the_examples_run():
-    assert doctest.testmod(module).failed == 0

@@ -1,6 +1,5 @@
 """Which cameras there are, and why one cannot be opened."""
 
-import doctest
 import os
 import subprocess
 import sys
@@ -187,7 +186,3 @@ def test_elsewhere_nothing_is_said_of_a_raspberry_pi():
     with pytest.raises(SourceError, match=r"camera 63: ") as error:
         open_frames("63")
     assert "Raspberry" not in str(error.value)
-
-
-def test_the_examples_run():
-    assert doctest.testmod(devices).failed == 0

@@ -1,12 +1,9 @@
 """Scores over time become events; the same ones at any frame rate."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 from edge_app.decision import Decision
-from edge_app.live import event_detector
 from edge_app.live.event_detector import EventDetector, Rule
 
 RATES = [2, 5, 15, 30, 120]
@@ -156,7 +153,3 @@ def test_scores_and_times_without_sense_are_refused():
     for score, time in ((1.5, 2.0), (float("nan"), 2.0), (0.5, 0.0)):
         with pytest.raises(ValueError, match="expected"):
             detector.update(score, time)
-
-
-def test_the_examples_run():
-    assert doctest.testmod(event_detector).failed == 0

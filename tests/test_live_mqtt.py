@@ -1,6 +1,5 @@
 """MQTT against a real Mosquitto."""
 
-import doctest
 import json
 import shutil
 import signal
@@ -180,7 +179,3 @@ def test_the_password_of_an_address_without_sense_does_not_show(url):
     with pytest.raises(ValueError) as error:
         Publisher(url)
     assert "sec" not in str(error.value)
-
-
-def test_the_examples_run():
-    assert doctest.testmod(live_mqtt).failed == 0

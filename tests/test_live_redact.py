@@ -1,12 +1,9 @@
 """No password of a source or a broker shows, whatever it holds and wherever it stands."""
 
-import doctest
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge_app.live import redact as module
 from edge_app.live.redact import Address, redact, shown
 
 MARK, END = "Zq7x", "9kWv"
@@ -91,7 +88,3 @@ def test_what_holds_no_password_is_shown_as_it_is(source):
 )
 def test_as_much_is_shown_as_can_be(source, expected):
     assert shown(source) == expected
-
-
-def test_the_examples_run():
-    assert doctest.testmod(module).failed == 0

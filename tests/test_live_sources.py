@@ -1,6 +1,5 @@
 """Cameras and streams that stall, go and come back; what is passed over; how a run is ended."""
 
-import doctest
 import threading
 import time
 
@@ -17,13 +16,9 @@ from live_servers import (  # noqa: E402
 
 from edge_app.live import (  # noqa: E402
     SourceError,
-    capture,
-    meter,
     run_live,
     sources,
-    zone,
 )
-from edge_app.live import frames as frames_module  # noqa: E402
 from edge_app.live.frames import Found, Frame, Gate, Lost  # noqa: E402
 from edge_app.live.sources import open_frames  # noqa: E402
 
@@ -179,8 +174,3 @@ def test_a_slow_frame_rate_is_no_outage(device, quick_retries, monkeypatch):
     until(frames, Frame)
     assert [type(item) for item in until(frames, Frame)] == [Frame]
     frames.close()
-
-
-@pytest.mark.parametrize("module", [capture, frames_module, meter, sources, zone])
-def test_the_examples_run(module):
-    assert doctest.testmod(module).failed == 0

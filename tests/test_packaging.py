@@ -251,14 +251,6 @@ def test_only_the_commands_print_or_know_click_and_tqdm():
     assert found == []
 
 
-def test_the_examples_of_the_package_run(monkeypatch):
-    pytest.importorskip("cv2", reason="needs OpenCV, of requirements-opencv.txt")
-    monkeypatch.chdir(ROOT)
-    result = doctest.testmod(edge_app)
-    assert result.attempted >= 8
-    assert result.failed == 0
-
-
 def test_all_that_the_package_exports_has_an_example():
     examples = doctest.DocTestParser().get_examples(edge_app.__doc__)
     named = set(re.findall(r"\w+", " ".join(example.source for example in examples)))
