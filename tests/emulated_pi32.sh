@@ -60,7 +60,7 @@ chroot "$root" sh -ec 'install="/venv/bin/pip install -q --disable-pip-version-c
 
 rm -rf "$root/app"
 mkdir "$root/app"
-cp -r "$project"/{edge_app,models,samples,tests,pyproject.toml} "$root/app/"
+cp -r "$project"/{edge_app,models,samples,tests,README.md,pyproject.toml} "$root/app/"
 emulated() { chroot "$root" sh -c "cd /app && LANG=C.UTF-8 /venv/bin/python $*"; }
 say "emulated: the commands"
 emulated -m edge_app info
