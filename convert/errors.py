@@ -9,8 +9,3 @@ class ConversionError(ValueError):
 
 class QuantizationError(ConversionError):
     """TensorFlow's converter gave up; its own messages say more."""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its kind where it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ import keras
 
 from convert.claims import problem_of_size
 from convert.containers import Found, opened
-from convert.errors import ConversionError, QuantizationError, first_line
+from convert.errors import ConversionError, QuantizationError
 from convert.saved_model import load_saved_model
 from convert.source import Source, classes_of, size_of
 from convert.trust import own_code
+from convert.versions import leave_out_unknown
 from edge_app.archive import DAMAGED, read_member
 from edge_app.temporary import temporary_folder
+from edge_app.wording import first_line
 
 __all__ = ["ConversionError", "QuantizationError", "Source", "load", "load_classifier"]
 
@@ -79,26 +82,47 @@ def load_found(found: Found) -> Source:
     if not version:
         order.append("Keras 2")
     reasons = []
-    with _readable(found, config if half else None) as file:
-        for kind in order:
-            try:
-                model = _load_keras(kind, file)
-            except ImportError as error:
-                reason = f"was saved by Keras 2; to load it: pip install tf_keras ({error})"
-                raise ConversionError(f"{found.given}: {reason}") from None
-            except Exception as error:  # Keras raises whatever its readers and layers raise.
-                reasons.append(f"{kind}: {first_line(error)}")
-                continue
-            return _from_keras(found, kind, model, half)
-    raise ConversionError(f"{found.given}: cannot be loaded ({'; '.join(reasons)})")
+    for kind in order:
+        try:
+            model, unknown = _load_keras(kind, found, config, half)
+        except ImportError as error:
+            reason = f"was saved by Keras 2; to load it: pip install tf_keras ({error})"
+            raise ConversionError(f"{found.given}: {reason}") from None
+        except Exception as error:  # Keras raises whatever its readers and layers raise.
+            reasons.append(f"{kind}: {first_line(error)}")
+            continue
+        findings = [f"saved by a newer Keras, without: {', '.join(unknown)}"] if unknown else []
+        return _from_keras(found, kind, model, half, findings)
+    raise ConversionError(
+        f"{found.given}: cannot be loaded ({'; '.join(reasons)}){_version_hint(version)}"
+    )
 
 
-def _load_keras(kind: str, file: Path) -> Any:
+def _load_keras(kind: str, found: Found, config: dict, changed: bool) -> tuple[Any, list[str]]:
+    """The model, and the arguments of a newer Keras that were left out."""
     if kind == "Keras 3":
-        return keras.models.load_model(file, compile=False, safe_mode=True)
-    import tf_keras
+        load_model = keras.models.load_model
+    else:
+        import tf_keras
 
-    return tf_keras.models.load_model(file, compile=False, safe_mode=True)
+        load_model = tf_keras.models.load_model
+    left_out: list[str] = []
+    while True:
+        with _readable(found, config if changed or left_out else None) as file:
+            try:
+                return load_model(file, compile=False, safe_mode=True), left_out
+            except Exception as error:  # Keras raises whatever its readers and layers raise.
+                if not (unknown := leave_out_unknown(config, error)):
+                    raise
+                left_out += unknown
+
+
+def _version_hint(version: str) -> str:
+    """What to do where a newer Keras wrote the file than the installed one."""
+    numbers, own = (re.findall(r"\d+", text)[:2] for text in (version, keras.__version__))
+    if [int(n) for n in numbers] <= [int(n) for n in own]:
+        return ""
+    return f"; Keras {version} wrote it and this is {keras.__version__}: pip install -U keras"
 
 
 def _read_config(found: Found) -> tuple[dict, str]:
@@ -171,8 +195,9 @@ def _copy_with(found: Found, config: dict, copy: Path) -> None:
         raise ConversionError(f"{found.given}: is damaged ({first_line(error)})") from None
 
 
-def _from_keras(found: Found, kind: str, model: Any, half: bool) -> Source:
-    findings = ["saved by Keras 2, loaded with tf_keras"] if kind == "Keras 2" else []
+def _from_keras(found: Found, kind: str, model: Any, half: bool, findings: list[str]) -> Source:
+    if kind == "Keras 2":
+        findings.append("saved by Keras 2, loaded with tf_keras")
     if half:
         findings.append("mixed precision: computed in float32 throughout")
     try:

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as tflite
 
 from convert.canonical import canonicalize
 from convert.classes import Classes
-from convert.errors import ConversionError, QuantizationError, first_line
+from convert.errors import ConversionError, QuantizationError
 from convert.graph import read, run
 from convert.head import Head
 from convert.layers import correct_biases
@@ -22,6 +22,7 @@ from convert.rounding import round_alike
 from convert.source import Source
 from convert.tail import find_tail, without_tail
 from edge_app.preprocessing import Preprocessing
+from edge_app.wording import first_line
 
 RANGE_PICTURES = 48
 BIAS_PICTURES = 96

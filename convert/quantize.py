@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from convert.canonical import CanonicalModel
-from convert.errors import QuantizationError, first_line
+from convert.errors import QuantizationError
 from convert.graph import read
+from edge_app.wording import first_line
 
 FORMATS = ("int8", "float16", "float32", "dynamic")
 """What the weights are stored in, and whether the arithmetic is done in integers (int8 alone)."""

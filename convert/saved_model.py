@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from convert.containers import Found
-from convert.errors import ConversionError, first_line
+from convert.errors import ConversionError
 from convert.source import Source, classes_of, size_of
 from convert.trust import operations_that_reach_out
+from edge_app.wording import first_line
 
 
 def load_saved_model(found: Found) -> Source:

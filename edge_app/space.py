@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from edge_app.classifier import DEFAULT_MODEL, Classifier, ModelInfo
 from edge_app.invocation import install_hint
 from edge_app.shipped import shipped
+from edge_app.wording import first_line
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("ai-edge-litert", "numpy", "flatbuffers", "pillow", "pillow-heif", "click", "gradio")
@@ -196,7 +197,7 @@ def push_space(folder: Path, space: str) -> str:
         api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
         api.upload_folder(folder_path=folder, repo_id=space, repo_type="space")
     except Exception as error:  # of the library, of HTTP, or of the system
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise SpaceError(
             f"{space} cannot be pushed: {reason}. Are the network and the token all right? "
             f"The folder is written: {folder}"

@@ -1,4 +1,4 @@
-"""Numbers in sentences."""
+"""Numbers and errors in sentences."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -17,3 +17,8 @@ def rounded(rate: float) -> str:
     ('0.3', '33')
     """
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

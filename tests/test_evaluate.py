@@ -177,7 +177,7 @@ def test_changed_pictures_and_looks_alone_are_measured(pictures, tmp_path):
     ("name", "content", "message"),
     [
         ("m.tflite", b"nothing", "m.tflite"),
-        ("m.keras", b"nothing", "m.keras: cannot be loaded"),
+        ("m.keras", b"nothing", "cannot load it; did a newer Keras write it?"),
         ("m.txt", b"nothing", "expected a .keras, .h5 or .tflite file"),
     ],
 )

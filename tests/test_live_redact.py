@@ -40,6 +40,7 @@ def test_a_password_of_a_query_or_a_path_never_shows(scheme, user, password, hos
 
 
 @given(schemes, names, passwords, hosts, paths, st.sampled_from(["{}", "{0!r}: no route", "<{}>"]))
+@example("rtsp", "a", f"{MARK}#={END}", "camera.local", "", "{}")
 @settings(max_examples=200, deadline=None)
 def test_nothing_shows_in_a_message_that_quotes_the_address_or_the_password(
     scheme, user, password, host, path, form

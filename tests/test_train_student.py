@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, make_dataset, run_module
 from fixtures import write_training
+from packaging.version import Version
 
 from edge_app.decision import read_decision
 from train.data import Example, find_examples, load_picture, read_pictures
@@ -194,6 +195,10 @@ def test_the_start_of_the_recipe_is_in_the_history(tmp_path):
     if known.returncode:
         pytest.skip("needs a clone with its history")
     file = start_weights(RECIPE.start, tmp_path)
+    if Version(keras.__version__) < Version("3.15"):
+        with pytest.raises(ValueError, match="did a newer Keras write it"):
+            build_student(file)
+        pytest.skip("needs Keras 3.15, which wrote that file, and with it Python 3.11")
     assert build_student(file).outputs[0].shape == (None, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -71,11 +72,8 @@ def _train(recipe: Recipe, data: Data, out: Path, folder: Path) -> None:
     pictures = list(read_pictures(training, load_picture))
     examples = [e for e, _ in pictures]
     click.echo(f"{len(examples)} pictures, {sum(bool(e.boxes) for e in examples)} with boxes")
-    weights, state = draw_weights(examples, shares), folder / "state.keras"
-
-    def batches(first: int, steps: int) -> Views:
-        return Views(pictures, weights, recipe, first, steps)
-
+    batches = partial(Views, pictures, draw_weights(examples, shares), recipe)
+    state = folder / "state.keras"
     fit(lambda: build_student(file), batches, state, recipe, click.echo)
     click.echo("Fitting the decision on Validation.")
     decide(state, validation, recipe, out)

@@ -243,9 +243,7 @@ def _fold_in(model: Path, out: Path, scale: float, bias: float) -> None:
 @click.argument("model", type=FILE)
 @data_option
 @click.option("--split", type=click.Choice([*SPLITS, "all"]), default=VALIDATION, show_default=True)
-@click.option(
-    "--out", type=NEW_FILE, help="Write a copy of MODEL with the decision; else print it."
-)
+@click.option("--out", type=NEW_FILE, help="Write a copy of MODEL with it; else only print it.")
 def main(
     recipe: Recipe,
     find: Callable[..., Data],

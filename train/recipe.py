@@ -212,8 +212,7 @@ def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
 
 
 data_option = click.option(
-    "--data",
-    "folders",
+    *("--data", "folders"),
     type=click.Path(path_type=Path),
     required=True,
     multiple=True,

@@ -12,6 +12,7 @@ import numpy as np
 from edge_app import Classifier, ModelError
 from edge_app.imaging import read_picture
 from edge_app.looks import Looks, logit, regions
+from edge_app.wording import first_line
 from train.data import Example, read_pictures
 
 _logits = np.vectorize(logit, otypes=[np.float64])
@@ -58,8 +59,8 @@ def _load_keras(path: Path) -> Model:
         network = keras.models.load_model(path, compile=False)
         shape, classes = network.inputs[0].shape, network.outputs[0].shape[-1]
     except Exception as error:  # Keras raises whatever its readers and layers raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path}: cannot be loaded ({reason})") from None
+        hint = f"Keras {keras.__version__} cannot load it; did a newer Keras write it?"
+        raise ModelError(f"{path}: {hint} ({first_line(error)})") from None
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or classes not in (1, 2):
         raise ModelError(
             f"{path}: expected an input [size, size, 3] and one or two scores, found "

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from edge_app.files import whole_file
+from edge_app.wording import first_line
 from train.recipe import Recipe, StudentRecipe
 from train.views import SIZE
 
@@ -30,7 +31,11 @@ def build_student(start: str | Path | None = "imagenet") -> keras.Model:
         float32 ``[n, SIZE, SIZE, 3]``, RGB in [0, 255], to P(Smoking), float32 ``[n, 1]``.
     """
     if str(start).endswith(".keras"):
-        return keras.models.load_model(start, compile=False)
+        try:
+            return keras.models.load_model(start, compile=False)
+        except Exception as error:  # Keras raises whatever its readers and layers raise
+            hint = f"Keras {keras.__version__} cannot load it; did a newer Keras write it?"
+            raise ValueError(f"{start}: {hint} ({first_line(error)})") from None
     pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="to_minus_one_to_one")(pixels)
     x = keras.applications.MobileNetV2((SIZE, SIZE, 3), include_top=False, weights=start)(x)

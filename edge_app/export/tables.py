@@ -57,4 +57,7 @@ def _record(row: Row) -> dict[str, object]:
 def _to_cell(value: object) -> object:
     if isinstance(value, tuple):
         return json.dumps(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "\\0")  # which Python 3.10 cannot write, nor spreadsheets read
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -100,6 +100,8 @@ def redact(text: str, *addresses: str) -> str:
     for source in addresses:
         text = text.replace(source, shown(source))
         password = Address.of(source).password or ""
+        if not password:  # no account was found, but whatever may be one ends at the last @
+            password = source.partition("://")[2].rpartition("@")[0].partition(":")[2]
         plain = (password, unquote(password))
         written = {quote(secret, safe="") for secret in plain} | {repr(s)[1:-1] for s in plain}
         for secret in sorted({*plain, *written}, key=len, reverse=True):

@@ -19,6 +19,7 @@ from edge_app.parallel import map_ahead
 from edge_app.scan import isolation
 from edge_app.scan.parquet import open_filesystem, write_part
 from edge_app.scan.rows import FileState, Row
+from edge_app.wording import first_line
 
 MODEL = "model.tflite"
 """Name of the model in the folder that a worker starts in."""
@@ -112,4 +113,4 @@ def _download(address: str) -> bytes | PictureError:
     except FileNotFoundError:
         return PictureError("there is no such file")
     except OSError as error:
-        return PictureError(f"cannot be read ({str(error).splitlines()[0]})")
+        return PictureError(f"cannot be read ({first_line(error)})")
