@@ -40,6 +40,19 @@ def lacks(reason: str) -> NoReturn:
     pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
+def _opencv_problem() -> str:
+    """Why OpenCV cannot be loaded although it is installed; then it counts as not installed."""
+    try:
+        import cv2  # noqa: F401
+    except ModuleNotFoundError:
+        return ""
+    except ImportError as error:
+        sys.modules["cv2"] = None  # what asks for it is told that there is none
+        return str(error)
+    return ""
+
+
+OPENCV_PROBLEM = _opencv_problem()
 WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None  # as with Python 3.14
 OF_TENSORFLOW = re.compile(r"^(?:from|import) (?:train|convert|tensorflow|keras)\b", re.MULTILINE)
 
@@ -51,9 +64,13 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None
 
 
-def pytest_report_header() -> str | None:
-    missing = "TensorFlow is not installed: the tests of training and conversion are left out"
-    return missing if WITHOUT_TENSORFLOW else None
+def pytest_report_header() -> list[str]:
+    lines = []
+    if WITHOUT_TENSORFLOW:
+        lines.append("TensorFlow is missing: the tests of training and conversion are left out")
+    if OPENCV_PROBLEM:
+        lines.append(f"OpenCV cannot be loaded ({OPENCV_PROBLEM}): its tests are left out")
+    return lines
 
 
 SLOW_FIXTURES = {"cluster", "browser", "visit", "make_environment", "empty_environment"}

@@ -1,6 +1,7 @@
 """Commands that are killed at any moment leave no half file, and the next run cleans up."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,11 @@ def contents(paths):
 
 
 def files(folder):
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    """All but the files by which Python's tempfile and multiprocessing try whether they may write."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    probe = re.compile(r"tmp/(tmp)?[a-z0-9_]{8}")
+    names = (path.relative_to(folder) for path in found)
+    return sorted(name for name in names if not probe.fullmatch(name.as_posix()))
 
 
 def ends(changes):

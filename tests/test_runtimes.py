@@ -69,8 +69,7 @@ def test_the_older_runtime_gives_the_same_answer(make_environment):
     [("AUTO", 4), ("BUILTIN_WITHOUT_DEFAULT_DELEGATES", 4), ("BUILTIN_REF", 1)],
 )
 def test_tensorflows_interpreter_gives_the_same_answer(kernels, turns, samples, classifier):
-    from tensorflow import lite
-
+    lite = pytest.importorskip("tensorflow", reason="needs TensorFlow").lite
     interpreter = lite.Interpreter(
         model_path=str(SHIPPED_INT8),
         experimental_op_resolver_type=getattr(lite.experimental.OpResolverType, kernels),
