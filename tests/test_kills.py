@@ -61,7 +61,7 @@ def contents(paths):
 
 
 def files(folder):
-    """All but the files by which Python's tempfile and multiprocessing try whether they may write."""
+    """All but the files by which Python's own modules try whether they may write."""
     found = (path for path in folder.rglob("*") if path.is_file())
     probe = re.compile(r"tmp/(tmp)?[a-z0-9_]{8}")
     names = (path.relative_to(folder) for path in found)
