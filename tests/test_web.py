@@ -61,6 +61,13 @@ def test_a_picture_gets_the_answer_of_the_library(client, classifier, samples):
     assert answer["elapsed_ms"] > 0
 
 
+def test_an_answer_says_whether_a_part_of_the_picture_is_missing(client, samples, tmp_path):
+    cut, content = tmp_path / "cut.jpg", (samples / "coffee.jpg").read_bytes()
+    cut.write_bytes(content[: len(content) * 9 // 10])
+    assert classify(client, cut)["incomplete"] is True
+    assert classify(client, samples / "coffee.jpg")["incomplete"] is False
+
+
 def test_the_python_example_of_the_documentation_runs(site, monkeypatch, capsys, coffee):
     monkeypatch.chdir(ROOT)
     example = re.search(r"```python\n(from gradio_client .*?)```", DOCUMENT, re.DOTALL).group(1)

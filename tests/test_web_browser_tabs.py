@@ -117,7 +117,7 @@ def test_a_batch_of_pictures_and_a_zip_gives_table_gallery_csv_and_history(
     with page.expect_download() as download:
         page.locator("#batch-csv a").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert rows[0] == '"file","answer","confidence","smoking","error"'
+    assert rows[0] == '"file","answer","confidence","smoking","incomplete","error"'
     assert len(rows) == 4
     smoking = classifier.classify(samples / "coffee.jpg").smoking
     assert rows[2].startswith('"inner/coffee.jpg",') and f"{smoking:.4f}" in rows[2]

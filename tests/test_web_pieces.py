@@ -128,7 +128,7 @@ def test_no_spreadsheet_runs_a_name(name):
 
     row = to_csv([Entry(name, shown="Smoking")]).splitlines()[1]
     assert row.startswith("\"'")
-    assert row.count('","') == 4
+    assert row.count('","') == 5
 
 
 def test_table_and_gallery_give_the_same_named_score():
@@ -141,3 +141,25 @@ def test_table_and_gallery_give_the_same_named_score():
     assert 'data-label="skor untuk Merokok" data-value="0.008000">0,8%' in table
     assert "Skor untuk Merokok: 0,8%" in pictures
     assert "99,2%" not in table + pictures
+
+
+@pytest.mark.parametrize("share", [1, 0.9])
+def test_a_picture_of_which_a_part_is_missing_is_marked_everywhere(classifier, samples, share):
+    from edge_app.web.cards import result_card
+    from edge_app.web.history import make_entry
+    from edge_app.web.pool import Pool
+    from edge_app.web.results import gallery, results_table
+    from edge_app.web.spreadsheet import to_csv
+    from edge_app.web.texts import TEXTS
+
+    content, pool = (samples / "coffee.jpg").read_bytes(), Pool(classifier)
+    answer = pool.classify(content[: int(share * len(content))])
+    entry = make_entry("a.jpg", answer)
+    is_cut = share < 1
+    for language, words in TEXTS.items():
+        sentence, mark = f">{words['incomplete']}<", f">{words['incomplete_mark']}<"
+        assert (sentence in result_card(language, pool, answer)) == is_cut
+        assert (mark in results_table(language, "Smoking", [entry])) == is_cut
+        assert (mark in gallery(language, "Smoking", [entry])) == is_cut
+    head, row = (line.split(",") for line in to_csv([entry]).splitlines())
+    assert row[head.index('"incomplete"')] == f'"{int(is_cut)}"'

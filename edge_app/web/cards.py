@@ -26,11 +26,12 @@ def result_card(language: str, pool: Pool, answer: Answer) -> str:
     bars = "".join(
         _bar(language, pool, name, score, name == decision.label) for name, score in scores.items()
     )
+    missing = f'<p class="missing">{say("incomplete")}</p>' if prediction.incomplete else ""
     return (
         f'<section class="result {answer.kind}" data-kind="{answer.kind}" '
         f'data-score="{prediction.smoking:.6f}" data-threshold="{decision.threshold:.6f}" '
         f'data-low="{low}" data-high="{high}" style="--threshold:{decision.threshold:.4f}">'
-        f"{_verdicts(language, pool, answer.kind)}"
+        f"{_verdicts(language, pool, answer.kind)}{missing}"
         f'<div class="scores">{bars}{_bar_notes(language, pool)}</div>'
         f"{evidence_figure(say, pool, answer)}"
         f'<p class="took">{took}</p>{_actions(say, answer)}</section>'

@@ -28,6 +28,8 @@ TEXTS: dict[str, str] = {
     "file": "file",
     "answer": "answer",
     "error": "problem",
+    "incomplete": "A part of this picture is missing: the answer is for the rest.",
+    "incomplete_mark": "incomplete",
     "unreadable": "Could not be read",
     "history_filter": "Show",
     "history_empty": "Nothing here yet.",

@@ -28,7 +28,7 @@ class Entry:
     Attributes:
         thumbnail: a WebP file, at most 320 pixels long.
         shown, kind: as `edge_app.web.pool.Answer` has them.
-        confidence, smoking: as `edge_app.classifier.Prediction` has them.
+        confidence, smoking, incomplete: as `edge_app.classifier.Prediction` has them.
         error: a sentence for the visitor; empty where there is an answer.
     """
 
@@ -38,6 +38,7 @@ class Entry:
     kind: str = ""
     confidence: float = 0.0
     smoking: float = 0.0
+    incomplete: bool = False
     error: str = ""
 
     @property
@@ -108,4 +109,5 @@ def make_entry(name: str, answer: Answer) -> Entry:
         answer.kind,
         prediction.confidence,
         prediction.smoking,
+        prediction.incomplete,
     )

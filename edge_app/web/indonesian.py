@@ -28,6 +28,8 @@ TEXTS: dict[str, str] = {
     "file": "berkas",
     "answer": "jawaban",
     "error": "masalah",
+    "incomplete": "Sebagian gambar ini hilang: jawaban ini untuk bagian yang ada.",
+    "incomplete_mark": "tidak lengkap",
     "unreadable": "Tidak dapat dibaca",
     "history_filter": "Tampilkan",
     "history_empty": "Belum ada apa-apa di sini.",

@@ -113,8 +113,9 @@ def _api(pool: Pool) -> None:
     def classify(picture: str | None, request: gr.Request) -> dict[str, Any]:
         """Classifies one uploaded picture; keeps nothing.
 
-        The answer holds: label, confidence, smoking = P(Smoking), uncertain, evidence (rows of
-        logits, or null where the model has none), elapsed_ms.
+        The answer holds: label, confidence, smoking = P(Smoking), uncertain, incomplete (a
+        part of the picture is missing), evidence (rows of logits, or null where the model has
+        none), elapsed_ms.
         """
         language = language_in(request)
         if picture is None:
@@ -127,6 +128,7 @@ def _api(pool: Pool) -> None:
             "confidence": round(prediction.confidence, 4),
             "smoking": round(prediction.smoking, 4),
             "uncertain": prediction.uncertain,
+            "incomplete": prediction.incomplete,
             "evidence": None if evidence is None else evidence.round(4).tolist(),
             "elapsed_ms": round(answer.elapsed_ms, 1),
         }

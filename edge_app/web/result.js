@@ -49,7 +49,8 @@
     const [picture, map] = card.querySelectorAll(".evidence img");
     const { naturalWidth: width, naturalHeight: height } = picture;
     const margin = withCard ? 24 : 0;
-    const room = withCard ? 180 : 0;
+    const missing = card.querySelector(".missing");
+    const room = withCard ? (missing ? 210 : 180) : 0;
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(width, withCard ? 420 : 0) + 2 * margin;
     canvas.height = height + 2 * margin + room;
@@ -81,6 +82,7 @@
       line(scores.join(" · "), 84, "18px system-ui", style.getPropertyValue("--ink"));
       line(card.querySelector(".threshold-note").textContent, 114, "18px system-ui", style.getPropertyValue("--ink"));
       line(card.querySelector(".took").textContent.trim(), 144, "16px system-ui", style.getPropertyValue("--quiet"));
+      if (missing) line(missing.textContent, 174, "18px system-ui", style.getPropertyValue("--unsure"));
     }
     return canvas;
   }

@@ -35,13 +35,14 @@ def results_table(language: str, label: str, entries: Sequence[Entry]) -> str:
     rows = []
     for entry in entries:
         answer = "" if entry.error else say(entry.shown)
+        problem = say("incomplete_mark") if entry.incomplete else html.escape(entry.error)
         score = "" if entry.error else percent(language, entry.smoking)
         cells = (
             f'<td data-label="{say("file")}" translate="no">{html.escape(entry.name)}</td>',
             f'<td data-label="{say("answer")}" class="{entry.kind}">{answer}</td>',
             f'<td data-label="{html.escape(score_for)}" data-value="{entry.smoking:.6f}">'
             f"{score}</td>",
-            f'<td data-label="{say("error")}">{html.escape(entry.error)}</td>',
+            f'<td data-label="{say("error")}">{problem}</td>',
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (
@@ -55,6 +56,7 @@ def gallery(language: str, label: str, entries: Sequence[Entry]) -> str:
     say = sentences(language)
     if not entries:
         return f'<p class="nothing">{say("history_empty")}</p>'
+    mark = f'<i class="missing">{say("incomplete_mark")}</i>'
     label = text(language, label)
     scores = [
         say("score_is", label=label, score=percent(language, entry.smoking)) for entry in entries
@@ -63,6 +65,7 @@ def gallery(language: str, label: str, entries: Sequence[Entry]) -> str:
         f'<li><figure class="{entry.kind}">'
         f'<img src="{data_url("image/webp", entry.thumbnail)}" alt="">'
         f"<figcaption><b>{say(entry.shown)}</b> <span>{score}</span>"
+        f"{mark if entry.incomplete else ''}"
         f'<small translate="no">{html.escape(entry.name)}</small>'
         f"</figcaption></figure></li>"
         for entry, score in zip(entries, scores, strict=True)

@@ -31,13 +31,13 @@ def to_csv(entries: Sequence[Entry]) -> str:
     """
     table = io.StringIO()
     writer = csv.writer(table, quoting=csv.QUOTE_ALL)
-    writer.writerow(("file", "answer", "confidence", "smoking", "error"))
+    writer.writerow(("file", "answer", "confidence", "smoking", "incomplete", "error"))
     for entry in entries:
         name = _no_formula(entry.name)
         if entry.error:
-            writer.writerow((name, "", "", "", entry.error))
+            writer.writerow((name, "", "", "", "", entry.error))
         else:
-            numbers = f"{entry.confidence:.4f}", f"{entry.smoking:.4f}"
+            numbers = f"{entry.confidence:.4f}", f"{entry.smoking:.4f}", int(entry.incomplete)
             writer.writerow((name, _no_formula(entry.shown), *numbers, ""))
     return table.getvalue()
 
