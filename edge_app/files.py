@@ -13,8 +13,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_app.formats import HEAD_BYTES, sniff
+
 _LONGEST_STEM = 50
 """Characters of a file's name that its partial file has too: names have 255 bytes at most."""
+
+_LONGEST_NAME = 255  # bytes, on nearly all file systems
 
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{name}{n}" for name in ("COM", "LPT") for n in range(1, 10))}
@@ -118,11 +122,23 @@ def _is_running(process: int) -> bool:
 
 
 def numbered(path: Path) -> Iterator[Path]:
-    """The path, then the same with numbers: ``a.jpg``, ``a-2.jpg``, ``a-3.jpg`` and so on."""
+    """The path, then the same with numbers: ``a.jpg``, ``a-2.jpg``, ``a-3.jpg`` and so on.
+
+    A name of almost `_LONGEST_NAME` bytes loses characters before its ending for them.
+    """
     yield path
     stem, ending = os.path.splitext(path.name)
     for number in itertools.count(2):
-        yield path.with_name(f"{stem}-{number}{ending}")
+        after = f"-{number}{ending}"
+        room = _LONGEST_NAME - len(os.fsencode(after))
+        yield path.with_name(_shortened(stem, room) + after)
+
+
+def _shortened(text: str, most: int) -> str:
+    """The beginning of a text that has at most so many bytes in a file name."""
+    while len(os.fsencode(text)) > most:
+        text = text[:-1]
+    return text
 
 
 def safe_name(name: str, *, windows: bool = os.name == "nt") -> str:
@@ -166,6 +182,24 @@ def printable(path: str | os.PathLike[str]) -> str:
     """The name for people: on one line, whatever bytes and control characters are in it."""
     name = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Makes sure that an output takes the place of no picture and of no database.
+
+    Raises:
+        ValueError: there is one; the message is one line and names it.
+    """
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return  # whoever writes it says so
+    kind = "database" if head.startswith(b"SQLite format 3") else sniff(head) and "picture"
+    if kind:
+        raise ValueError(f"{path} is a {kind}, which would be lost; choose another name")
 
 
 def read_small(path: Path) -> bytes:

@@ -221,6 +221,10 @@ def test_a_result_is_not_overwritten_by_its_own_export(result, tmp_path):
     assert missing.exit_code == 2
     assert "there is no such file" in missing.stderr
     assert export(tmp_path / "nothing.db").stdout == ""
+    other = result.with_name("other.db")
+    shutil.copy(result, other)
+    lost = export(result, "--format", "csv", "--out", other)
+    assert lost.exit_code == 2 and "is a database, which would be lost" in lost.stderr
     refused = export(result, "--format", "csv", "--out", result)
     assert refused.exit_code == 2
     assert "is the result itself" in refused.stderr

@@ -96,6 +96,12 @@ def test_the_locale_c(samples, tmp_path):
     check_scan(result, tmp_path / "out.db", samples)
     listed = run(*app("classify", folder), env=plain)
     assert listed.returncode == 0 and "Traceback" not in listed.stderr
+    again = run(*app("scan", folder, "--db", tmp_path / "out.db", "--prune"), env=plain)
+    assert again.returncode == 0 and "removed" not in again.stdout
+    for options in (("--copy-to", tmp_path / "copies"), ("--out", tmp_path / "out.html")):
+        exported = run(*app("export", tmp_path / "out.db", *options), env=plain)
+        assert exported.returncode == 0, exported.stderr
+    assert len(os.listdir(tmp_path / "copies")) == 2
 
 
 def test_a_clock_that_was_set_back(samples, tmp_path):

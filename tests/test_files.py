@@ -1,6 +1,9 @@
 """Files are written whole, and nothing that is no ordinary file is replaced."""
 
+import itertools
 import os
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from edge_app.files import whole_file
+from edge_app.files import numbered, refuse_to_replace, whole_file
 
 unix = pytest.mark.skipif(os.name == "nt", reason="needs a Unix file system")
 
@@ -111,3 +114,24 @@ def test_names_of_the_greatest_length_can_be_written(tmp_path):
     for name in ("x" * 251 + ".txt", "ü" * 125 + ".txt", "." + "y" * 250):
         write(tmp_path / name)
         assert (tmp_path / name).read_text() == "new"
+
+
+def test_an_output_replaces_no_picture_and_no_database(tmp_path, samples):
+    picture, db, text = (tmp_path / name for name in ("a.csv", "b.html", "c.jpg"))
+    shutil.copy(samples / "coffee.jpg", picture)  # the content decides
+    sqlite3.connect(db).execute("CREATE TABLE t (x)").connection.close()
+    text.write_text("path,label")
+    for path, kind in ((picture, "picture"), (db, "database")):
+        with pytest.raises(ValueError, match=f"is a {kind}, which would be lost"):
+            refuse_to_replace(path)
+    for path in (text, tmp_path, tmp_path / "new.csv"):
+        refuse_to_replace(path)
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, "\u00e9" * 125, "short"])
+def test_a_number_fits_into_the_longest_name(stem, tmp_path):
+    names = list(itertools.islice(numbered(tmp_path / f"{stem}.jpg"), 12))
+    for path in names:
+        path.touch()
+    assert len(set(names)) == 12 and all(path.suffix == ".jpg" for path in names)
+    assert names[11].name.startswith(stem[:100]) and names[11].name.endswith("-12.jpg")

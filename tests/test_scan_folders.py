@@ -1,6 +1,7 @@
 """What a scan passes over on a real disk, and what it does not remove from its results."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -177,3 +178,34 @@ def test_the_database_is_left_by_a_refused_prune_as_it_was(tmp_path, classifier)
             store.prune(["/nowhere"])
     with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
         assert connection.execute("SELECT count(*) FROM pictures").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("depth", ["usb", "usb/2019/may"])
+def test_pruning_is_refused_where_a_disk_inside_the_folder_may_not_be_mounted(
+    depth, tmp_path, classifier
+):
+    tree = tmp_path / "tree"
+    (tree / "usb").mkdir(parents=True)
+    present = [tree / f"{number}.jpg" for number in range(9)]
+    for path in present:
+        path.touch()
+    with Store(tmp_path / "out.db") as store:
+        put(store, classifier.info, str(tree / depth / "gone.jpg"), *map(str, present))
+        with pytest.raises(PruneError, match=r"usb is empty now\. Is a disk not mounted\?"):
+            store.prune([str(tree)])
+        (tree / "usb" / "note.txt").touch()  # somebody is at home
+        assert store.prune([str(tree)]) == 1
+
+
+def test_a_folder_that_is_named_is_scanned_though_the_one_around_it_is_too(
+    tmp_path, samples, classifier
+):
+    tree = tmp_path / "tree"
+    inner = [tree, tree / ".private", tree / "@eaDir", tree / "sub"]
+    for folder in inner:
+        folder.mkdir()
+        shutil.copy(samples / "coffee.jpg", folder)
+    hidden = tree / ".dot.jpg"
+    shutil.copy(samples / "coffee.jpg", hidden)
+    assert run_scan(tree, tmp_path / "plain.db", classifier.info).scanned == 2
+    assert run_scan([*inner, hidden], tmp_path / "all.db", classifier.info).scanned == 5

@@ -57,7 +57,7 @@ def test_several_folders_and_what_lies_in_another_only_once(tree, samples, tmp_p
     roots = [samples, tree, tree / "2019", tree / "other.jpg", tree]
     found = scan(tmp_path, *roots)
     assert len(found) == len(list(find_pictures(samples))) + 4
-    assert sorted(resolve_roots(roots)) == sorted(map(str, (samples, tree)))
+    assert sorted(resolve_roots(roots, Selection())) == sorted(map(str, (samples, tree)))
 
 
 def test_rescan_does_all_anew(tree, tmp_path, classifier):

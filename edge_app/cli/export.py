@@ -14,7 +14,7 @@ import click
 
 from edge_app.cli.ending import NotWrittenError
 from edge_app.cli.options import SOME_UNREADABLE
-from edge_app.files import is_remote, printable, whole_file
+from edge_app.files import is_remote, printable, refuse_to_replace, whole_file
 from edge_app.invocation import install_hint, invocation
 from edge_app.wording import counted
 
@@ -86,6 +86,8 @@ def export(
         raise click.UsageError("--hard-link goes with --copy-to.")
     if only_below and not copy_to:
         raise click.UsageError("--only-below goes with --copy-to.")
+    if out == Path("-"):  # the usual name of standard output, where a table goes anyway
+        out = None
     if out:
         format = _format_of(out, format)
     if out and copy_to and not format:
@@ -95,6 +97,11 @@ def export(
     local = not is_remote(result) and Path(result).exists()
     if written and local and written.exists() and written.samefile(result):
         raise click.UsageError(f"--out {written} is the result itself; choose another name.")
+    if written and (local or is_remote(result)):
+        try:
+            refuse_to_replace(written)
+        except ValueError as error:
+            raise click.UsageError(f"--out {error}.") from None
 
     places = Places(copy_to) if copy_to else None
 

@@ -47,9 +47,8 @@ def list_pictures(sources: Sequence[str], selection: Selection) -> Iterator[List
     Raises:
         edge_app.scan.StoreError: an address cannot be listed.
     """
-    for found in walk(
-        resolve_roots(source for source in sources if not is_remote(source)), selection
-    ):
+    here = (source for source in sources if not is_remote(source))
+    for found in walk(resolve_roots(here, selection), selection):
         if found.state is not None or found.error:
             yield Listed(found.path, found.state or FileState(0, 0), found.error)
     for source in filter(is_remote, sources):

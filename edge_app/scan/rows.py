@@ -189,7 +189,7 @@ def path_of(name: str) -> str:
     >>> os.fsencode(path_of("caf\\xe9.jpg"))
     b'caf\xe9.jpg'
     """
-    if "\\" not in name:
+    if name.isascii() and "\\" not in name:
         return name
     escape = re.compile(rb"\\x([0-9a-f]{2})")
     return os.fsdecode(escape.sub(lambda m: bytes.fromhex(m[1].decode()), name.encode()))

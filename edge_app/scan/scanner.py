@@ -67,8 +67,9 @@ def run_scan(
     Raises:
         edge_app.scan.StoreError: the database cannot be used.
     """
-    roots = resolve_roots([folders] if isinstance(folders, (str, os.PathLike)) else folders)
     selection = selection or Selection()
+    named = [folders] if isinstance(folders, (str, os.PathLike)) else folders
+    roots = resolve_roots(named, selection)
     with Scan(db, info, workers, progress=progress) as scan:
         try:
             scan.run(walk(roots, selection), count_names(roots, selection), rescan=rescan)

@@ -125,8 +125,8 @@ class Store:
 
         Args:
             roots: the folders, or files.
-            force: also where a disk seems not to be mounted: a folder is gone or empty, or of more
-                than half of the rows below it the file is.
+            force: also where a disk seems not to be mounted: more than half of the files below a
+                folder are gone, or all of those below a folder inside it that is empty now.
 
         Returns:
             How many rows were removed.
@@ -150,11 +150,26 @@ class Store:
         total = self._reader.execute(
             f"SELECT count(*) FROM pictures WHERE {condition}", values
         ).fetchone()[0]
-        if gone > total / 2:
+        seen = f"{gone} of {total} files are gone" if gone > total / 2 else self._emptied(root)
+        if seen:
             raise PruneError(
-                f"--prune removed nothing below {printable(root)}: {gone} of {total} files "
-                "are gone. Is a disk not mounted? Remove their results with --prune --force"
+                f"--prune removed nothing below {printable(root)}: {seen}. "
+                "Is a disk not mounted? Remove their results with --prune --force"
             )
+
+    def _emptied(self, root: str) -> str:
+        """Names a folder inside a root that had pictures and is empty, as an unmounted disk is."""
+        known: set[str] = set()
+        for gone in self._gone_below(root):
+            for folder in {os.path.dirname(path_of(path)) for (path,) in gone}:
+                while folder not in known and len(folder) > len(root):
+                    known.add(folder)
+                    if os.path.isdir(folder):
+                        if _is_empty(folder):
+                            return f"{printable(folder)} is empty now"
+                        break
+                    folder = os.path.dirname(folder)
+        return ""
 
     def _gone_below(self, root: str) -> Iterator[list[tuple[str]]]:
         condition, values = _below(root)
@@ -200,6 +215,14 @@ def _below(root: str, separator: str = os.sep) -> tuple[str, tuple[str, str, str
     above = name.rstrip(separator)
     after = above + chr(ord(separator) + 1)  # "pics0" comes after all of "pics/"
     return "path = ? OR (path > ? AND path < ?)", (name, above + separator, after)
+
+
+def _is_empty(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def _open_to_read(db: Path) -> sqlite3.Connection:

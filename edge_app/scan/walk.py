@@ -41,12 +41,17 @@ LINK = "link to a picture that is scanned anyway"
 """`Entry.skipped` of a symbolic link to a file of the tree, or to one seen before."""
 
 
-def resolve_roots(roots: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Makes the roots of a walk absolute, and leaves out those that lie inside another."""
+def resolve_roots(roots: Iterable[str | os.PathLike[str]], selection: Selection) -> list[str]:
+    """Makes the roots of a walk absolute, and leaves out those that another one reaches.
+
+    A hidden folder that is named beside the folder it is in is a root of its own.
+    """
     resolved = sorted({Path(root).resolve() for root in roots}, key=lambda path: len(path.parts))
     outer: list[Path] = []
     for path in resolved:
-        if not any(path.is_relative_to(other) for other in outer):
+        reaches = selection.enters if path.is_dir() else selection.takes
+        above = (other for other in outer if path.is_relative_to(other))
+        if not any(reaches(str(path.relative_to(other)), str(other)) for other in above):
             outer.append(path)
     return [str(path) for path in outer]
 

@@ -67,8 +67,8 @@ def run_watch(
         edge_app.scan.StoreError: the database cannot be used.
         WatchError: the folders cannot be watched.
     """
-    roots = resolve_roots(folders)
     selection = selection or Selection()
+    roots = resolve_roots(folders, selection)
     arrivals = Arrivals(roots, selection)
 
     watching = False
