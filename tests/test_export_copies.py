@@ -1,13 +1,16 @@
 """Copies of found pictures: complete, under free names, and nothing is overwritten."""
 
 import errno
+import json
 import os
+import re
 import shutil
 
 import pytest
-from conftest import export
+from conftest import export, run_module
 
 from edge_app.export import copy_pictures, read_results, selected
+from edge_app.scan import run_scan
 
 
 def test_copy_to_copies_the_found_and_says_so(result, tmp_path):
@@ -142,3 +145,24 @@ def test_a_table_and_copies_can_be_had_at_once(result, tmp_path):
     done = export(result, *options)
     assert len(done.stdout.splitlines()) == 4
     assert len(os.listdir(tmp_path / "found")) == 2
+
+
+def test_a_picture_that_was_replaced_after_the_scan_is_said_to_be_another_one(
+    tmp_path, samples, classifier
+):
+    tree, db = tmp_path / "tree", tmp_path / "out.db"
+    tree.mkdir()
+    for name in ("smoking.jpg", "hand.jpg"):
+        shutil.copy(samples / name, tree)
+    run_scan(tree, db, classifier.info)
+    shutil.copyfile(samples / "coffee.jpg", tree / "smoking.jpg")
+    os.utime(tree / "smoking.jpg", (1_600_000_000, 1_600_000_000))
+    copied = run_module("edge_app", "export", db, "--copy-to", tmp_path / "copies")
+    assert "2 copied, 1 changed since the scan" in copied.stderr
+    assert copied.stderr.count("has changed since the scan") == 1
+    assert (tmp_path / "copies" / "smoking.jpg").stat().st_mtime == 1_600_000_000
+    run_module("edge_app", "export", db, "--out", tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    marks = {name: marks for name, _, _, _, marks, *_ in data["pictures"]}
+    assert marks["smoking.jpg"] & 8 and not marks["hand.jpg"] & 8

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_app.export.originals import OriginalError, check_original, read_original
+from edge_app.export.originals import OriginalError, check_original, has_changed, read_original
 from edge_app.export.results import name_of
 from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote, numbered, printable, remove_leftovers, safe_name
-from edge_app.scan.rows import Row
+from edge_app.scan.rows import FileState, Row
 
 _log = logging.getLogger(__name__)
 
@@ -33,12 +33,16 @@ class CopyError(Exception):
 
 @dataclass
 class CopySummary:
-    """How many pictures were copied, hard-linked, already there, missing."""
+    """How many pictures were copied, hard-linked, already there, missing.
+
+    ``changed`` counts those among them whose file is another one than when it was scanned.
+    """
 
     copied: int = 0
     linked: int = 0
     present: int = 0
     missing: int = 0
+    changed: int = 0
 
     def text(self) -> str:
         """The summary for people."""
@@ -46,6 +50,7 @@ class CopySummary:
         parts += [f"{self.linked} hard-linked"] if self.linked else []
         parts += [f"{self.present} there already"] if self.present else []
         parts += [f"{self.missing} missing"] if self.missing else []
+        parts += [f"{self.changed} changed since the scan"] if self.changed else []
         return ", ".join(parts)
 
 
@@ -85,6 +90,9 @@ def copy_pictures(
                 if roots and not _is_below(row.path, roots):
                     raise OriginalError("is not below the folders that were given")
                 _copy(row, folder, hard_link, summary)
+                if has_changed(row):
+                    summary.changed += 1
+                    _log.warning("%s: has changed since the scan", printable(name_of(row)))
             except OriginalError as error:
                 summary.missing += 1
                 _log.warning("%s: %s", printable(name_of(row)), error)
@@ -140,7 +148,9 @@ def _copy_whole(row: Row, target: Path) -> None:
             for block in read_original(row.path):
                 file.write(block)
         with contextlib.suppress(OSError, OverflowError):  # a time that the file system cannot hold
-            os.utime(partial, ns=(row.modified_ns, row.modified_ns))
+            here = has_changed(row) and FileState.of(row.path)
+            modified = here.modified_ns if here else row.modified_ns
+            os.utime(partial, ns=(modified, modified))
         if not _link(partial, target):  # a link, unlike a rename, never overwrites
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, "is there already", str(target))

@@ -13,6 +13,7 @@ from edge_app.formats import HEAD_BYTES, sniff
 from edge_app.invocation import install_hint
 from edge_app.opening import LARGEST_FILE
 from edge_app.scan.errors import StoreError
+from edge_app.scan.rows import FileState, Row
 
 _BLOCK = 1 << 20
 
@@ -33,6 +34,15 @@ def check_original(path: str | os.PathLike[str]) -> None:
     with _original_errors(), _open(path) as file:
         if sniff(file.read(HEAD_BYTES)) is None:
             raise OriginalError("is no picture any more")
+
+
+def has_changed(row: Row) -> bool:
+    """Whether a file of this machine is another one than was scanned, by its size and time."""
+    try:
+        state = FileState(0, 0) if is_remote(row.path) else FileState.of(row.path)
+    except ValueError:  # a NUL in the path
+        return False
+    return state not in (FileState(0, 0), FileState(row.size, row.modified_ns))
 
 
 def read_original(path: str | os.PathLike[str]) -> Iterator[bytes]:

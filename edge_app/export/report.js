@@ -2,11 +2,12 @@
 // Behaviour of the report. Names come from file systems, so they are only ever set as text.
 
 const GAP = 14, TEXT_HEIGHT = 62, SMALLEST_CARD = 158, ROWS_BEYOND = 2;
+const NOTES = [[1, "uncertain"], [4, "incomplete"], [8, "changed since the scan"]];
 const data = JSON.parse(document.getElementById("data").textContent);
 const pictures = data.pictures.map(([name, score, size, modified, marks, address], place) =>
   ({ name, score, size, modified, address, place, lower: name.toLowerCase(),
     uncertain: Boolean(marks & 1), lookedAgain: Boolean(marks & 2),
-    incomplete: Boolean(marks & 4) }));
+    notes: NOTES.filter(([bit]) => marks & bit).map(([, note]) => note) }));
 const $ = id => document.getElementById(id);
 const fileName = picture => picture.name.split(data.backslash ? /[\\/]/ : "/").pop();
 const number = n => n.toLocaleString("en-US");
@@ -153,7 +154,7 @@ function makeCard(index) {
   card.setAttribute("aria-setsize", state.order.length);
   card.setAttribute("aria-posinset", index + 1);
   const label = data.labels[found ? 0 : 1];
-  const doubt = (picture.uncertain ? ", uncertain" : "") + (picture.incomplete ? ", incomplete" : "");
+  const doubt = picture.notes.map(note => ", " + note).join("");
   card.setAttribute("aria-label",
     `${picture.name}, ${label}${doubt}, score ${percent(picture.score)}`);
   const image = element("img");
@@ -166,8 +167,7 @@ function makeCard(index) {
   meter.append(bar);
   text.append(answer, meter, element("div", "name", fileName(picture)));
   card.append(image, text);
-  const marks = [picture.uncertain && "uncertain", picture.incomplete && "incomplete"].filter(Boolean);
-  if (marks.length) card.append(element("span", "doubt", marks.join(", ")));
+  if (picture.notes.length) card.append(element("span", "doubt", picture.notes.join(", ")));
   return card;
 }
 
@@ -221,7 +221,7 @@ function view() {
   if (encoded) $("viewer-picture").src = "data:image/webp;base64," + encoded;
   $("viewer-name").textContent = fileName(picture);
   $("viewer-says").textContent = `${data.labels[found ? 0 : 1]}: score ${percent(picture.score)}`
-    + (picture.uncertain ? " (uncertain)" : "") + (picture.incomplete ? " (incomplete)" : "");
+    + picture.notes.map(note => ` (${note})`).join("");
   $("viewer-says").className = found ? "found" : "clear";
   $("viewer-path").textContent = path;
   $("viewer-facts").textContent = [

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from edge_app.classifier import DEFAULT_MODEL
 from edge_app.decision import Decision, read_decision
+from edge_app.export.originals import has_changed
 from edge_app.export.results import highest, is_found, name_of
 from edge_app.export.thumbnails import make_thumbnails
 from edge_app.export.tracking import Track, untracked
@@ -177,14 +178,18 @@ def _data(totals: _Totals, shown: list[Row]) -> dict[str, object]:
 def _picture(row: Row, root: str) -> list[object]:
     """Name below the root, score, bytes, seconds since 1970, marks, and where needed the address.
 
-    The marks are 1 for uncertain plus 2 for looked at again plus 4 for incomplete.
+    The marks are 1 for uncertain plus 2 for looked at again plus 4 for incomplete plus 8 for a file
+    that has changed since the scan.
     """
     picture: list[object] = [
         name_of(row)[len(root) :],
         round(row.smoking or 0.0, 4),
         row.size,
         row.modified_ns // 1_000_000_000,
-        bool(row.uncertain) + 2 * (row.region is not None) + 4 * bool(row.incomplete),
+        bool(row.uncertain)
+        + 2 * (row.region is not None)
+        + 4 * bool(row.incomplete)
+        + 8 * has_changed(row),
     ]
     if not is_remote(row.path) and name_of(row) != os.fspath(row.path):
         picture.append("file://" + urllib.parse.quote_from_bytes(os.fsencode(row.path)))

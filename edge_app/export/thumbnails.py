@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from edge_app.export.originals import OriginalError, read_original
+from edge_app.export.originals import OriginalError, has_changed, read_original
 from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote
 from edge_app.imaging import PictureError, read_thumbnail
@@ -39,7 +39,9 @@ def make_thumbnails(rows: Sequence[Row], track: Track = untracked) -> Iterator[b
 def _thumbnail(row: Row) -> bytes:
     try:
         source = b"".join(read_original(row.path)) if is_remote(row.path) else row.path
-        image = read_thumbnail(source, LONGEST, row.region)
+        # The region is one of the picture that was scanned.
+        region = None if has_changed(row) else row.region
+        image = read_thumbnail(source, LONGEST, region)
     except (PictureError, OriginalError):
         return b""
     buffer = io.BytesIO()
