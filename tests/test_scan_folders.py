@@ -209,3 +209,21 @@ def test_a_folder_that_is_named_is_scanned_though_the_one_around_it_is_too(
     shutil.copy(samples / "coffee.jpg", hidden)
     assert run_scan(tree, tmp_path / "plain.db", classifier.info).scanned == 2
     assert run_scan([*inner, hidden], tmp_path / "all.db", classifier.info).scanned == 5
+
+
+@pytest.mark.parametrize("given", ["tree/private", "./tree/private", "{}/tree/private", "private"])
+def test_a_folder_is_left_out_by_any_path_to_it(given, tmp_path, samples, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("tree/private", "tree/other/public"):
+        os.makedirs(folder)
+        shutil.copy(samples / "coffee.jpg", folder)
+    done = run_module("edge_app", "scan", "tree", "--exclude", given.format(tmp_path), cwd=tmp_path)
+    assert "1 picture scanned" in done.stdout
+
+
+def test_the_library_takes_the_database_as_text_and_names_a_number_it_cannot_use(
+    tmp_path, samples, classifier
+):
+    assert run_scan(str(samples), str(tmp_path / "out.db"), classifier.info).scanned == 5
+    with pytest.raises(ValueError, match="workers: expected at least 1, got -1"):
+        run_scan(samples, tmp_path / "out.db", classifier.info, workers=-1)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from edge_app.cli.console import is_quiet
 from edge_app.scan.progress import Progress
 from edge_app.scan.summary import Tally
-from edge_app.wording import rounded
+from edge_app.wording import counted, rounded
 
 T = TypeVar("T")
 
@@ -68,6 +68,6 @@ class ScanProgress(Progress):
             time_left = datetime.timedelta(seconds=round(rest / rate))
             left = f" of {tally.seen + rest}, {time_left} left"
         return (
-            f"{tally.seen} pictures{left}, {rounded(rate)} per second: "
+            f"{counted(tally.seen, 'picture')}{left}, {rounded(rate)} per second: "
             f"{tally.smoking} {tally.labels[0]}, {tally.unreadable} unreadable"
         )

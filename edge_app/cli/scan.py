@@ -131,12 +131,13 @@ def scan(
     """
     from edge_app.cli.progress import ScanProgress
     from edge_app.scan import Selection, StoreBusyError, StoreError, run_scan
+    from edge_app.scan.selection import from_here
     from edge_app.scan.watch import WatchError, run_watch
 
     info = load_classifier(model, threshold, looks).info  # its interpreter is not needed
     selection = Selection(
         include,
-        exclude,
+        from_here(exclude, folders),
         int(since.timestamp() * 1e9) if since else None,
         follow_symlinks,
         all_folders,

@@ -38,7 +38,7 @@ _TICK_SECONDS = 0.2
 
 def run_scan(
     folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    db: Path,
+    db: str | os.PathLike[str],
     info: ModelInfo,
     workers: int | None = None,
     *,
@@ -98,7 +98,7 @@ class Scan:
 
     def __init__(
         self,
-        db: Path,
+        db: str | os.PathLike[str],
         info: ModelInfo,
         workers: int | None = None,
         *,
@@ -117,8 +117,8 @@ class Scan:
         Raises:
             edge_app.scan.StoreError: the database cannot be used.
         """
-        self.summary = Summary(db=db, labels=(info.decision.label, info.other_label))
-        self.store = Store(db)
+        self.summary = Summary(db=Path(db), labels=(info.decision.label, info.other_label))
+        self.store = Store(Path(db))
         self._progress = progress or Progress()
         self._info = info
         self._workers = Workers(info, workers)

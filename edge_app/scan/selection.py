@@ -5,8 +5,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from glob import escape
+from pathlib import Path
 
+from edge_app.files import is_remote
 from edge_app.folders import skip_reason
 
 
@@ -69,6 +73,21 @@ class Selection:
     def takes_name(self, below: str) -> bool:
         """Whether a file in a folder that is entered is taken."""
         return not self.leaves_out(below) and (not self._include or self._include.match(below))
+
+
+def from_here(globs: Iterable[str], roots: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Patterns, and for each that is the path of something inside a root its place below it.
+
+    So ``--exclude pictures/private`` leaves that folder out of a scan of ``pictures``.
+    """
+    globs = tuple(globs)
+    paths = [Path(glob) for glob in globs if "/" in glob.replace(os.sep, "/")]
+    here = [Path(root).resolve() for root in roots if not is_remote(os.fspath(root))]
+    found = []
+    for path in (path.resolve() for path in paths if path.exists()):
+        above = (root for root in here if path != root and path.is_relative_to(root))
+        found += [f"/{escape(path.relative_to(root).as_posix())}" for root in above]
+    return (*globs, *found)
 
 
 class _Patterns:

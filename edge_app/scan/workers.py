@@ -57,7 +57,9 @@ class Workers:
     """
 
     def __init__(self, info: ModelInfo, count: int | None = None):
-        count = count or count_cores()
+        count = count_cores() if count is None else count
+        if count < 1:
+            raise ValueError(f"workers: expected at least 1, got {count}")
         self.stopped = False
         self._info = info
         self._count = count
