@@ -21,6 +21,7 @@ from convert.layers import layer_errors
 from convert.loading import load_found
 from convert.metadata import add_metadata
 from convert.network import Network, as_raw, quantized, split
+from convert.order import accuracy_warning
 from convert.parity import MOST_DIFFERENCE, MOST_FLIPS, FileParity, Part, check
 from convert.pictures import take_evenly
 from convert.source import Source
@@ -29,9 +30,6 @@ from edge_app.decision import Decision, read_decision
 from edge_app.files import whole_file
 from edge_app.imaging import read_pixels
 from edge_app.preprocessing import Preprocessing
-
-LEAST_ACCURACY = 0.7
-"""A model that is right on fewer of the labelled pictures may be given the wrong input."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +159,18 @@ def prepare(
     both = [*labels[0], *labels[1]]
     every = np.concatenate([pixels for _, pixels in halves])
     taken = tell_input(source, classes, options.preprocessing, every, both, say)
-    parts = []
+    parts, answers = [], []
     for (_, pixels), known in zip(halves, labels, strict=True):
-        scores = classes.scores(source.predict(taken.preprocessing.apply(pixels)))
+        made = source.predict(taken.preprocessing.apply(pixels))
+        scores = classes.scores(made)
+        answers.append(classes.likelihoods(made).argmax(1))
         truth = tuple(None if label is None else label == classes.index for label in known)
         parts.append(Part(pixels, scores, truth))
     few = parts[1].pixels[:32], parts[1].keras_scores[:32]
     network = split(source, classes, taken.preprocessing, taken.inside, raw, *few)
     for finding in (*assumed, taken.finding, *network.findings):
         say(f"  {finding}")
-    warning = accuracy_warning(source, classes, parts)
-    if warning:
+    if warning := accuracy_warning(source.kind, classes, np.concatenate(answers), both):
         say(f"Warning: {warning}")
     decision = _decision_for(decision, classes)
     return Model(source, classes, decision, network, (parts[0], parts[1]))
@@ -226,7 +225,7 @@ def _described(
         version=version,
         description=f"{question} {format} version of {model.source.path.name}.{note}",
         labels=pair,
-        mean=-low * 255 / (high - low),
+        mean=-low * 255 / (high - low) + 0.0,  # which takes the sign off a zero
         std=255 / (high - low),
         decision=model.decision,
         explain=explain,
@@ -247,22 +246,6 @@ def _describe_loss(model: Model, network: bytes, parity: FileParity) -> str:
         f"{unseen.mean_difference:.4f} (at most {MOST_DIFFERENCE:g}).{most} Try calibration "
         "pictures that are more like those it will meet, of both classes alike, or more of them; "
         "--format float16 loses next to nothing; --allow-loss writes the int8 file nevertheless."
-    )
-
-
-def accuracy_warning(source: Source, classes: Classes, parts: Sequence[Part]) -> str:
-    """A warning where the model itself is wrong too often, or nothing."""
-    right, known = 0, 0
-    for part in parts:
-        for score, truth in zip(part.keras_scores, part.truth, strict=True):
-            known += truth is not None
-            right += truth is not None and (score >= 0.5) == truth
-    if known < 16 or right >= LEAST_ACCURACY * known:
-        return ""
-    return (
-        f"the {source.kind} model itself is right on {right / known:.0%} of {known} labelled "
-        f"pictures: is the input range right, and are the labels in the order of its outputs "
-        f"({', '.join(classes.labels)})?"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from convert.classes import Classes
 from convert.errors import ConversionError
+from convert.order import quoted, told_order
 from convert.slope import scales_pixels
 from convert.source import Source
 from edge_app.preprocessing import NAMED, Preprocessing
@@ -83,13 +84,15 @@ def tell_input(
             f"{names} are there to find out what it takes; {_ADVICE}"
         )
     truth = np.array([labels[i] for i in known])
-    tried = _try(source, classes, pixels[known], truth)
+    answers = _try(source, classes, pixels[known])
+    tried = {name: given == truth for name, given in answers.items()}
     say(
         "  right with each way to prepare the pixels, of " + str(len(known)) + " labelled pictures:"
     )
     for name, right in tried.items():
         say(f"    {name:<9}{right.mean():6.1%}")
     best = _clearly_best(tried, truth)
+    _check_order(source, classes, answers, truth)
     if best is None:
         raise ConversionError(
             f"{source.path}: it is not clear from the pictures what the model takes; {_ADVICE}"
@@ -97,14 +100,35 @@ def tell_input(
     return Input(_CANDIDATES[best], False, f"input: {best}, with which it is right most often")
 
 
-def _try(
-    source: Source, classes: Classes, pixels: np.ndarray, truth: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Which pictures the model gets right with each way to prepare them, ``bool[n]``."""
+def _try(source: Source, classes: Classes, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Place of the label that each picture gets with each way to prepare it, ``int[n]``."""
     return {
-        name: classes.likelihoods(source.predict(way.apply(pixels))).argmax(1) == truth
+        name: classes.likelihoods(source.predict(way.apply(pixels))).argmax(1)
         for name, way in _CANDIDATES.items()
     }
+
+
+def _check_order(
+    source: Source, classes: Classes, answers: dict[str, np.ndarray], truth: np.ndarray
+) -> None:
+    """Refuses labels in an order that fits the pictures clearly worse than another one.
+
+    Raises:
+        ConversionError: it names the order that fits.
+    """
+    most = max(int((given == truth).sum()) for given in answers.values())
+    for name, given in answers.items():
+        order = told_order(classes.labels, truth, given)
+        if order is None:
+            continue
+        right = np.array([classes.labels.index(order[place]) for place in given]) == truth
+        hits, share = int(right.sum()), float((given == truth).mean())
+        if _tail_of_binomial(hits, len(truth), max(most / len(truth), 0.5)) <= _CHANCE:
+            raise ConversionError(
+                f"{source.path}: the labels are not in the order of its outputs: with {name} it is "
+                f"right on {share:.1%} of the labelled pictures, and on {right.mean():.1%} with "
+                f"--labels {quoted(order)}; give them in that order"
+            )
 
 
 def _clearly_best(tried: dict[str, np.ndarray], truth: np.ndarray) -> str | None:

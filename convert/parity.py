@@ -72,7 +72,7 @@ class FileParity:
         format: as ``int8``.
         size: in bytes.
         calibration: against the Keras model, on the pictures it was calibrated on.
-        unseen: the same on as many others.
+        unseen: the same on as many others; the same object where nothing was calibrated.
         latency_ms: median time of one inference in milliseconds, by the number of threads.
     """
 
@@ -118,7 +118,7 @@ def check(format: str, file: Path, parts: Sequence[Part]) -> FileParity:
     Args:
         format: of the file.
         file: the ``.tflite`` file.
-        parts: the pictures of the calibration, and others.
+        parts: the pictures of the calibration, and others; one where nothing is calibrated.
     """
     classifier = Classifier(file)
     agreements = []
@@ -128,7 +128,7 @@ def check(format: str, file: Path, parts: Sequence[Part]) -> FileParity:
         threshold = classifier.info.decision.threshold
         agreements.append(compare(part.keras_scores, scores, threshold, part.truth))
     latency = {threads: _latency_ms(file, parts[0].pixels[:20], threads) for threads in (1, 2)}
-    return FileParity(format, file.stat().st_size, *agreements, latency)
+    return FileParity(format, file.stat().st_size, agreements[0], agreements[-1], latency)
 
 
 def _latency_ms(file: Path, pixels: np.ndarray, threads: int) -> float:
@@ -154,7 +154,7 @@ def to_table(parities: Sequence[FileParity]) -> str:
     for parity in parities:
         one, two = parity.latency_ms[1], parity.latency_ms[2]
         parts = {"calibration": parity.calibration, "held out": parity.unseen}
-        if parity.calibration == parity.unseen:  # nothing was calibrated
+        if parity.calibration is parity.unseen:  # nothing was calibrated
             del parts["calibration"]
         for name, part in parts.items():
             rows.append(

@@ -16,12 +16,13 @@ from ai_edge_litert import schema_py_generated as tflite
 from convert.builder import GraphBuilder
 from convert.classes import Classes
 from convert.containers import Found
-from convert.conversion import Conversion, Options, accuracy_warning, read_pictures
+from convert.conversion import Conversion, Options, read_pictures
 from convert.errors import ConversionError
 from convert.head import Head, append_head
 from convert.inputs import PIXELS, tell_input
 from convert.metadata import add_metadata
 from convert.network import as_convolution
+from convert.order import accuracy_warning
 from convert.parity import Part, check
 from convert.pictures import take_evenly
 from convert.source import Source
@@ -92,12 +93,13 @@ def rewrap(
     with whole_file(out) as partial:
         partial.write_bytes(described)
         if order:
-            scores = classes.scores(source.predict(known.apply(pixels)))
+            made = source.predict(known.apply(pixels))
+            scores, answers = classes.scores(made), classes.likelihoods(made).argmax(1)
             truth = tuple(None if place is None else place == classes.index for place in places)
             part = Part(pixels, scores, truth)
-            if warning := accuracy_warning(source, classes, [part]):
+            if warning := accuracy_warning(source.kind, classes, answers, places):
                 say(f"Warning: {warning}")
-            parities = (check("tflite", partial, (part, part)),)
+            parities = (check("tflite", partial, (part,)),)
     return Conversion(classes.positive, {"tflite": out}, parities)
 
 

@@ -30,7 +30,7 @@ def test_flips_differences_and_accuracy_are_counted():
 
 def test_a_report_is_json_and_a_table(tmp_path):
     part = Agreement(8, 1, 0.01, 0.1, 8, 0.75, 0.875)
-    parity = FileParity("int8", 2_750_000, part, part, {1: 3.2, 2: 2.5})
+    parity = FileParity("int8", 2_750_000, part, part, {1: 3.2, 2: 2.5})  # nothing was calibrated
     for name in ("new/parity", "new/parity.json", "new/parity.md"):
         data, text = write_report(tmp_path / name, "model.keras", [parity])
         assert (data, text) == (tmp_path / "new" / "parity.json", tmp_path / "new" / "parity.md")
@@ -40,6 +40,12 @@ def test_a_report_is_json_and_a_table(tmp_path):
         *("int8", "2.75", "8 held out", "1", "0.0100", "0.1000", "75.0%", "87.5%", "3.2", "2.5")
     ]
     assert row in text.read_text()
+
+
+def test_two_parts_that_are_equal_by_chance_are_two_rows():
+    calibration, unseen = (Agreement(8, 0, 0.0, 0.0) for _ in range(2))
+    table = to_table([FileParity("int8", 1, calibration, unseen, {1: 1.0, 2: 1.0})])
+    assert "8 calibration" in table and "8 held out" in table
 
 
 @pytest.mark.slow
