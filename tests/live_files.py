@@ -7,9 +7,9 @@ import pytest
 cv2 = pytest.importorskip("cv2", reason="needs opencv-python")
 
 
-def write_video(path, pictures, seconds=3, fps=10):
+def write_video(path, pictures, seconds=3, fps=10, codec="MJPG"):
     """A video that shows each picture for some seconds."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), fps, (320, 240))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, (320, 240))
     for picture in pictures:
         pixels = cv2.resize(cv2.imread(str(picture)), (320, 240))
         for _ in range(int(seconds * fps)):

@@ -219,7 +219,7 @@ def live(
         except SourceError as error:
             raise click.UsageError(str(error)) from None
     if report:
-        save_report(report, cameras[0], length or 0.0, hub)
+        save_report(report, cameras[0], length or 0.0, hub, summary.shortfall)
     click.echo(summary.text())
     sys.exit(SOME_UNREADABLE if summary.lost or summary.failed else 0)
 

@@ -175,14 +175,16 @@ def check_report(report: Path, cameras: Sequence[Camera], realtime: bool) -> flo
         raise click.UsageError(str(error)) from None
 
 
-def save_report(report: Path, camera: Camera, length: float, hub: Hub) -> None:
-    """Writes the report of a video file and says so."""
+def save_report(report: Path, camera: Camera, length: float, hub: Hub, shortfall: str = "") -> None:
+    """Writes the report of a video file, with how it ended too early, and says so."""
     from edge_app.live.report import write_video_report
 
     events = [(event, hub.thumbnail(event["id"])) for event in reversed(hub.events())]
     last = max((event["position"] + event.get("seconds", 0) for event, _ in events), default=0.0)
     try:
-        count = write_video_report(report, Path(camera.source), max(length, last), events)
+        count = write_video_report(
+            report, Path(camera.source), max(length, last), events, shortfall
+        )
     except OSError as error:
         raise click.ClickException(f"--report {report}: {error.strerror or error}") from None
     click.echo(f"{counted(count, 'event')} in {printable(report)}")

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from edge_app.classifier import ModelInfo, Prediction
 from edge_app.decision import Decision
+from edge_app.files import printable
 from edge_app.live.errors import SourceError
 from edge_app.live.event_detector import Event, EventDetector, Rule, State
-from edge_app.live.frames import Found, Frame, Lost
+from edge_app.live.frames import CutShort, Found, Frame, Item, Lost
 from edge_app.live.glance import Glance
 from edge_app.live.meter import Meter
 from edge_app.live.outputs import Outputs
@@ -87,6 +88,7 @@ class Counts:
         outages: times that the source was lost.
         lost: whether it is lost now.
         reason: why it was lost the last time.
+        shortfall: how a video file ended too early; empty if it did not.
     """
 
     classified: int = 0
@@ -96,6 +98,7 @@ class Counts:
     outages: int = 0
     lost: bool = False
     reason: str = ""
+    shortfall: str = ""
 
 
 class Watcher:
@@ -139,10 +142,13 @@ class Watcher:
         self._prefix = f"{camera.name}: " if camera.name else ""
         outputs.describe(camera.source, info, camera.name)
 
-    def take(self, item: Frame | Lost | Found | None) -> None:
+    def take(self, item: Item) -> None:
         """Takes what `edge_app.live.sources.open_frames` gives."""
         if isinstance(item, Lost):
             self._lose(item.reason)
+        elif isinstance(item, CutShort):
+            self.counts.shortfall = item.reason
+            logger.warning("%s: %s", printable(self.camera.title), item.reason)
         elif isinstance(item, Found):
             self.counts.lost = False
             logger.info("%s: restored after %.1f s", self.camera.title, item.lost_seconds)

@@ -9,12 +9,14 @@ from urllib.parse import quote
 import numpy as np
 
 from edge_app.files import printable
+from edge_app.live.container import is_surely_damaged
 from edge_app.live.devices import why_not
 from edge_app.live.errors import SourceError
 from edge_app.live.opencv import import_opencv
 from edge_app.live.redact import Address, shown
 
 _CONNECT_MILLISECONDS = 5000  # OpenCV's own patience is 30 s
+_MOST_MISSING = 0.1  # of a video file, before it counts as damaged
 _PROBE_SECONDS = 3.0  # for a second attempt that only asks for the reason
 
 
@@ -37,6 +39,9 @@ class FileCapture(Capture, Protocol):
     def position(self, number: int) -> float:
         """Returns the place of the ``number``-th frame in the file, in seconds."""
 
+    def shortfall(self, count: int) -> str:
+        """Returns what is wrong with a file that ended after ``count`` frames; empty if nothing."""
+
 
 def open_capture(source: str) -> Capture:
     """Opens a camera, a file or a stream.
@@ -58,7 +63,7 @@ def open_capture(source: str) -> Capture:
 class _OpenCvCapture:
     def __init__(self, source: str):
         cv2 = import_opencv()
-        self._cv2 = cv2
+        self._cv2, self._source = cv2, source
         self._is_url = "://" in source
         if source.isdecimal():
             self._capture = cv2.VideoCapture(int(source))
@@ -98,6 +103,16 @@ class _OpenCvCapture:
         place = told if told > 0 else number * self._interval
         self._last_position = max(self._last_position, place)
         return self._last_position
+
+    def shortfall(self, count: int) -> str:
+        promised = self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT)
+        least, seconds = (1 - _MOST_MISSING) * promised, promised * self._interval
+        ended = self._last_position + self._interval
+        if count >= least or ended >= least * self._interval:  # or the count is not of frames
+            return ""
+        if not is_surely_damaged(self._source, seconds):
+            return ""
+        return f"ends after {count} of {promised:.0f} frames: it may be damaged"
 
     def release(self) -> None:
         self._capture.release()

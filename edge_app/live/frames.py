@@ -40,7 +40,14 @@ class Found:
     lost_seconds: float
 
 
-Item = Frame | Lost | Found | None
+@dataclass(frozen=True)
+class CutShort:
+    """A video file has ended well before its header says it does."""
+
+    reason: str
+
+
+Item = Frame | Lost | Found | CutShort | None
 
 
 class Gate:

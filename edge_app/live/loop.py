@@ -47,6 +47,7 @@ class Summary(Counts):
         for name in ("classified", "dropped", "smoking", "events", "outages"):
             setattr(self, name, getattr(self, name) + getattr(counts, name))
         self.lost = self.lost or counts.lost
+        self.shortfall = self.shortfall or counts.shortfall
 
     def text(self) -> str:
         """The summary for people."""

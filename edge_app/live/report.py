@@ -154,6 +154,7 @@ def write_video_report(
     video: Path,
     length: float,
     events: Iterable[tuple[dict[str, Any], bytes | None]],
+    shortfall: str = "",
 ) -> int:
     """Writes the report of a video file; each event links to its moment in the video.
 
@@ -162,6 +163,7 @@ def write_video_report(
         video: the video.
         length: its length in seconds.
         events: records with ``position``, ``seconds`` and ``peak``, each with its best frame.
+        shortfall: how the file ended too early; empty if it did not.
     """
     address = _relative(video, out)
     entries = [
@@ -177,6 +179,7 @@ def write_video_report(
     ]
     ticks = [clock_text(length * part / 4) for part in range(5)]
     note = f"{counted(len(entries), 'event')} in {clock_text(length)}"
+    note += f". The video {shortfall}." if shortfall else ""
     return write_report(out, f"Events in {video.name}", note, length, ticks, entries)
 
 

@@ -20,7 +20,7 @@ from edge_app.invocation import invocation
 from edge_app.live.capture import Capture, FileCapture, open_capture
 from edge_app.live.devices import why_not
 from edge_app.live.errors import SourceError
-from edge_app.live.frames import Found, Frame, Gate, Item, Lost
+from edge_app.live.frames import CutShort, Found, Frame, Gate, Item, Lost
 from edge_app.live.redact import redact, shown
 
 TICK_SECONDS = 0.1
@@ -61,10 +61,11 @@ def open_frames(
 
     Returns:
         Frames; None now and then where nothing came; `Lost` once when a camera or stream fell
-        silent, and `Found` before the first frame after that. It ends where a file ends.
+        silent, and `Found` before the first frame after that. It ends where a file ends, with
+        `CutShort` if that is well before the length that the file promises.
 
     Raises:
-        SourceError: the source cannot be opened the first time.
+        SourceError: the source cannot be opened the first time, or a file has no frames.
     """
     is_file = os.path.isfile(source)
     is_device = source.startswith("/dev/") or source.isdecimal() or source.startswith("picamera")
@@ -76,25 +77,34 @@ def open_frames(
     if not is_file and not is_device and "://" not in source:
         raise SourceError(f"{printable(shown(source))}: there is no such file")
     if is_file and not realtime:
-        return _every_frame(cast(FileCapture, opener(source)), fps)
+        return _every_frame(source, cast(FileCapture, opener(source)), fps)
     feed = _Feed(source, fps, opener, paced=is_file)
-    first = None if patient else feed.wait_for_first(OPEN_SECONDS)
+    first = None if patient and not is_file else feed.wait_for_first(OPEN_SECONDS)
     return _newest_frames(feed, first)
 
 
-def _every_frame(capture: FileCapture, fps: float | None) -> Generator[Frame]:
+def _every_frame(source: str, capture: FileCapture, fps: float | None) -> Generator[Item]:
     gate = Gate(fps)
-    number = 0
+    number, is_empty = 0, True
     try:
         while capture.grab():
             when = capture.position(number)
             if gate.opens(when):
                 pixels = capture.retrieve()
                 if pixels is not None:
+                    is_empty = False
                     yield Frame(pixels, number, time.monotonic(), when)
             number += 1
+        if is_empty:
+            raise _without_frames(source)
+        if reason := capture.shortfall(number):
+            yield CutShort(reason)
     finally:
         capture.release()
+
+
+def _without_frames(source: str) -> SourceError:
+    return SourceError(f"{printable(source)}: has no frame that can be read: it may be damaged")
 
 
 def _newest_frames(feed: _Feed, first: Frame | None) -> Generator[Item]:
@@ -114,6 +124,8 @@ def _newest_frames(feed: _Feed, first: Frame | None) -> Generator[Item]:
                     attempt = 0
                 yield item
             elif feed.ended and feed.paced:
+                if feed.shortfall:
+                    yield CutShort(feed.shortfall)
                 return
             elif feed.ended or feed.is_silent:
                 if not is_lost:
@@ -144,6 +156,7 @@ class _Feed:
         self, source: str, fps: float | None, opener: Callable[[str], Capture], paced: bool
     ):
         self.error: str | None = None
+        self.shortfall = ""
         self.ended = False
         self.paced = paced
         self.alive_at = time.monotonic()
@@ -221,6 +234,10 @@ class _Feed:
         while not self._stopping.is_set():
             if not capture.grab():
                 self.error = "the camera stopped sending"
+                if self.paced and not self._gave_frames:
+                    raise _without_frames(self._arguments[0])
+                if self.paced:
+                    self.shortfall = cast(FileCapture, capture).shortfall(number)
                 return
             now = time.monotonic()
             when = now
