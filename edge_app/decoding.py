@@ -73,7 +73,8 @@ def _decode_truncated(
         file = image.fp
         assert file is not None
         file.seek(0)
-        again = open_picture(io.BytesIO(file.read() + _END_OF_JPEG))
+        # Zeros at the end are what never arrived; libjpeg would make grey or flat rows of them.
+        again = open_picture(io.BytesIO(file.read().rstrip(b"\0") + _END_OF_JPEG))
         again.draft("RGB", (draft, draft))
         again.load()
         return again

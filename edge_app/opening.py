@@ -20,6 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 from edge_app.formats import EXTENSIONS, HEAD_BYTES, RAW_EXTENSIONS, name_other, sniff
 from edge_app.gif import first_frame
 from edge_app.limits import SMALL, SMALL_READS, count_scans, scans_problem, size_problem
+from edge_app.tail import empty_share
 
 _IN_MEMORY = 8_000_000
 """Files up to this size in bytes are read at once; larger ones piece by piece."""
@@ -172,6 +173,10 @@ def open_picture(file: BinaryIO) -> ImageFile.ImageFile:
         except ValueError as error:
             raise PictureError(f"is damaged or cut short ({error})") from None
     image = _construct(form, file)
+    if share := empty_share(file, form, image):
+        raise PictureError(
+            f"is damaged or cut short ({max(1, round(100 * share))} % of it is empty)"
+        )
     if form == "TIFF":
         _refuse_tiff(image, head)
     elif image.info.get("progressive") and (
