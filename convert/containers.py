@@ -41,7 +41,7 @@ class Found:
         file: the file, or the folder of a SavedModel.
         kind: ``keras`` (a ZIP archive), ``hdf5``, ``saved_model`` or ``tflite``.
         labels: from a ``labels.txt`` beside it; none without one.
-        from_teachable_machine: whether Teachable Machine wrote these.
+        from_teachable_machine: whether Teachable Machine exported both.
     """
 
     given: Path
@@ -71,12 +71,12 @@ def opened(path: Path, *, labels_needed: bool = True) -> Iterator[Found]:
             _unpack(path, where)
         file, kind = _find(path, where)
         try:
-            labels, numbered = labels_beside(file)
+            labels, teachable = labels_beside(file)
         except ValueError as error:
             if labels_needed:
                 raise ConversionError(str(error)) from None
-            labels, numbered = (), False
-        yield Found(path, file, kind, labels, numbered)
+            labels, teachable = (), False
+        yield Found(path, file, kind, labels, teachable)
 
 
 def _find(given: Path, where: Path) -> tuple[Path, str]:

@@ -29,8 +29,9 @@ _CANDIDATES = {
 }
 _ADVICE = (
     "say what the model was trained on. Pixels divided by 255: --input-range 0 1; by 127.5, less "
-    "1: --input-range -1 1; neither: --input-range 0 255; preprocess_input of ResNet50 or VGG16: "
-    "--preprocess caffe; ImageNet's mean and deviation: --preprocess torch"
+    "1, as in Teachable Machine: --input-range -1 1; neither: --input-range 0 255; "
+    "preprocess_input of ResNet50 or VGG16: --preprocess caffe; ImageNet's mean and deviation: "
+    "--preprocess torch"
 )
 
 
@@ -80,8 +81,8 @@ def tell_input(
     if len({labels[i] for i in known}) < 2:
         names = " and ".join(classes.labels)
         raise ConversionError(
-            f"{source.path}: does not scale pixels itself, and no pictures in folders of the names "
-            f"{names} are there to find out what it takes; {_ADVICE}"
+            f"{source.path}: its graph does not tell what it takes for pixels, and there are no "
+            f"pictures in folders of the names {names} to find out with; {_ADVICE}"
         )
     truth = np.array([labels[i] for i in known])
     answers = _try(source, classes, pixels[known])

@@ -65,7 +65,7 @@ def rewrap(
         runner.size,
         runner.outputs,
         runner,
-        from_teachable_machine=found.from_teachable_machine and not options.labels,
+        from_teachable_machine=found.from_teachable_machine,
     )
     order = take_evenly(pictures, classes.positive)[: options.count]
     paths, pixels = read_pictures(order, runner.size) if order else ([], np.empty(0))

@@ -23,8 +23,8 @@ def leave_out_unknown(config: object, error: BaseException) -> list[str]:
         error: what loading it raised.
 
     Returns:
-        The arguments that were left out, as ``Class.name``; empty where there are none, or where
-        one of them has a meaning.
+        The arguments that were left out, as ``Class.name``; empty without any, or where one of
+        them has a meaning.
     """
     refused = _refused(str(error))
     if refused is None:

@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 _PLAIN = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
 _INPUT_UNKNOWN = (
     "does not say which values it takes for pixels. Were they divided by 255 in training: "
-    "--input-range 0 1; by 127.5, less 1: --input-range -1 1; neither: --input-range 0 255; by "
-    "preprocess_input of ResNet50 or VGG16: --preprocess caffe; with ImageNet's mean and "
-    "deviation: --preprocess torch"
+    "--input-range 0 1; by 127.5, less 1, as in Teachable Machine: --input-range -1 1; neither: "
+    "--input-range 0 255; by preprocess_input of ResNet50 or VGG16: --preprocess caffe; with "
+    "ImageNet's mean and deviation: --preprocess torch"
 )
 _SAME_RANGE = 0.2
 """Share of the range that its ends may differ by: it was told from pictures without black or white.
@@ -78,12 +78,12 @@ def describe(
         metadata = read_metadata(content)
     names = tuple(labels or (metadata and metadata.labels) or ())
     from_teachable_machine = False
-    if labels is None:
-        try:
-            beside, from_teachable_machine = labels_beside(model)
-        except ValueError as error:
-            raise ForeignModelError(str(error)) from None
+    try:
+        beside, from_teachable_machine = labels_beside(model)
         names = names or beside
+    except ValueError as error:
+        if labels is None:
+            raise ForeignModelError(str(error)) from None
     classes = int(made["shape"][1])
     expected = max(classes, 2)
     missing, chosen = [], ""

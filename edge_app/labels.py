@@ -11,6 +11,8 @@ from edge_app.files import read_small
 
 LABEL_FILE = "labels.txt"
 
+_TEACHABLE = ("keras_model", "model_unquant", "model.savedmodel")
+"""Names of the models in what Teachable Machine exports, whose pixels are in [-1, 1]."""
 _NUMBERED = re.compile(r"\d+\s*[:.,)]?\s+(\S.*)")
 
 _SMOKING = (
@@ -45,9 +47,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
-    """The labels of a ``labels.txt`` beside a model, and whether Teachable Machine wrote it.
+    """The labels of a ``labels.txt`` beside a model, and whether Teachable Machine exported both.
 
-    Without that file: no labels, and False.
+    It numbers its labels, and so do others: the model must have one of its names, too. Without
+    that file: no labels, and False.
 
     Raises:
         ValueError: as `read_labels`.
@@ -56,7 +59,7 @@ def labels_beside(model: Path) -> tuple[tuple[str, ...], bool]:
     if not path.is_file():
         return (), False
     text = _read_text(path)
-    return parse_labels(text), is_numbered(text)
+    return parse_labels(text), is_numbered(text) and model.name.lower().startswith(_TEACHABLE)
 
 
 def _read_text(path: Path) -> str:
@@ -91,7 +94,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
 
 
 def is_numbered(text: str) -> bool:
-    """Whether each line begins with its number, 0, 1, 2, as Teachable Machine writes them."""
+    """Whether each line begins with its number, 0, 1, 2, as Teachable Machine writes it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     numbers = [re.match(r"\d+", line) for line in lines if _NUMBERED.fullmatch(line)]
     return bool(lines) and [m and int(m[0]) for m in numbers] == list(range(len(lines)))

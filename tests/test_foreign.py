@@ -129,6 +129,18 @@ def test_all_that_is_missing_is_asked_for_at_once(bare, monkeypatch):
         assert "\n" not in str(caught.value)
 
 
+def test_the_range_of_teachable_machine_is_taken_for_its_own_file_names_alone(bare, monkeypatch):
+    monkeypatch.setattr(inspection, "_preprocessing_of", lambda *_: None)  # as of a float model
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bare.parent))
+    bare.with_name("labels.txt").write_text("0 no\n1 smoking\n")
+    with pytest.raises(ForeignModelError, match="as in Teachable Machine: --input-range -1 1"):
+        self_describing(bare)
+    export = bare.rename(bare.with_name("model_unquant.tflite"))
+    for labels in (None, ("nobody", "smoking")):  # other names for them are no other range
+        described = read_description(self_describing(export, labels=labels).read_bytes())
+        assert described.preprocessing == NAMED["tf"]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [("Käse\nBrot\n".encode("latin-1"), "save it as UTF-8"), (b"\n \n", "no list of labels")],

@@ -2,7 +2,14 @@
 
 import pytest
 
-from edge_app.labels import choose_positive, parse_labels, rest_of, says_smoking, split_labels
+from edge_app.labels import (
+    choose_positive,
+    labels_beside,
+    parse_labels,
+    rest_of,
+    says_smoking,
+    split_labels,
+)
 
 SMOKING = (
     *("smoking", "Smoker", "is_smoking", "isSmoking", "smoking_person", "SMOKING", "cigarette"),
@@ -74,6 +81,16 @@ def test_the_rest_has_the_other_name_or_says_not():
 )
 def test_label_files_of_teachable_machine_and_plain_ones(text, labels):
     assert parse_labels(text) == labels
+
+
+def test_numbered_labels_are_teachable_machines_beside_a_model_of_its_names_alone(tmp_path):
+    (tmp_path / "labels.txt").write_text("0 no\n1 yes\n")
+    for name in ("keras_model.h5", "keras_Model.h5", "model_unquant.tflite", "model.savedmodel"):
+        assert labels_beside(tmp_path / name) == (("no", "yes"), True)
+    for name in ("model.tflite", "mine.keras"):
+        assert labels_beside(tmp_path / name) == (("no", "yes"), False)
+    (tmp_path / "labels.txt").write_text("no\nyes\n")
+    assert labels_beside(tmp_path / "keras_model.h5") == (("no", "yes"), False)
 
 
 def test_the_option_takes_names_or_a_file(tmp_path):
