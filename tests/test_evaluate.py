@@ -210,3 +210,9 @@ def test_both_formats_give_the_same_scores_and_looks(pictures):
     assert np.nanmean(np.abs(p[:, 0] - q[:, 0])) < 0.02
     both = ~np.isnan(p[:, 1]) & ~np.isnan(q[:, 1])
     assert both.sum() >= 8 and np.median(np.abs(p - q)[both, 1]) < 0.1
+
+
+def test_a_model_whose_positive_label_is_the_other_one_is_told(pictures, tmp_path):
+    arguments = ("--negative", "smoker", "--split", "all", "--quick", "--out", tmp_path / "out")
+    swapped = evaluate(SHIPPED_INT8, pictures, *arguments, "--positive", "phoning")
+    assert "Worse than chance" in swapped.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -309,3 +310,22 @@ def test_the_committed_split_is_what_the_function_makes(real_data):
     assert {e.name: (e.group, e.split) for e in made} == {
         e.name: (e.group, e.split) for e in committed
     }
+
+
+def test_too_few_pictures_are_counted_in_plain_words(tmp_path, samples):
+    for label in ("Smoking", "NotSmoking"):
+        for number in range(3):
+            (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(samples / "coffee.jpg", tmp_path / "set" / label / f"{number}.jpg")
+    examples = find_examples(tmp_path / "set")
+    with pytest.raises(DatasetError, match="expected at least 6 groups of a kind"):
+        assign_splits(examples, 6, 1)
+
+
+@pytest.mark.parametrize("options", [{"positive": ["nosuch"]}, {"negative": ["Smoking", "phonig"]}])
+def test_a_stated_folder_that_is_not_there_is_an_error(options, tmp_path, samples):
+    for label in ("Smoking", "NotSmoking", "phoning"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        shutil.copy(samples / "coffee.jpg", tmp_path / "set" / label)
+    with pytest.raises(DatasetError, match="no folder with pictures is called"):
+        find_data(read_recipe(), [tmp_path / "set"], assign=False, **options)

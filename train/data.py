@@ -123,11 +123,11 @@ def find_examples(
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder")
-    stated = {_plain(name): True for name in positive} | {_plain(name): False for name in negative}
+    stated = {plain(name): True for name in positive} | {plain(name): False for name in negative}
     meanings = _LABELS | stated
 
     def telling(name: str) -> bool:
-        return _plain(name) in meanings or bool(_AMBIGUOUS.search(_plain(name)))
+        return plain(name) in meanings or bool(_AMBIGUOUS.search(plain(name)))
 
     places = [(folder.parent, ""), (folder, f"{folder.name}/")]
     groups = {row["path"]: row["group"] for _, row in _beside(places, "groups.csv", "group")}
@@ -141,15 +141,15 @@ def find_examples(
         split = next((_SPLITS[p.lower()] for p in parts if p.lower() in _SPLITS), "")
         folders = [p for p in parts if p.lower() not in _SPLITS]
         said = next(filter(telling, folders or [folder.name]), "")
-        if said and _plain(said) not in meanings:
+        if said and plain(said) not in meanings:
             raise DatasetError(
                 f"{folder}: does a picture in {said} show somebody smoking? "
                 f"State it: --positive {said} or --negative {said}"
             )
-        smoking, kind = meanings.get(_plain(said), False), folders[-1] if folders else ""
-        if _plain(kind) in meanings and len(folders) < 2:
+        smoking, kind = meanings.get(plain(said), False), folders[-1] if folders else ""
+        if plain(kind) in meanings and len(folders) < 2:
             match = _KIND.fullmatch(path.stem)
-            kind = match[1] if match and _plain(match[1]) not in _LABELS else ""
+            kind = match[1] if match and plain(match[1]) not in _LABELS else ""
         group, of = groups.get(name, name), tuple(boxes[name])
         found.append(Example(path, name, folder.name, kind, smoking, group, split, of))
         labelled |= bool(said)
@@ -191,9 +191,9 @@ def assign_splits(examples: Sequence[Example], folds: int, seed: int) -> list[Ex
     if not new:
         return examples
     groups = [e.group for e in new]
-    if len(set(groups)) < folds:
-        raise DatasetError(f"expected at least {folds} groups to split, got {len(set(groups))}")
     strata = [f"{e.dataset}/{e.kind}/{int(e.smoking)}" for e in new]
+    if min(count := len(set(groups)), max(Counter(strata).values())) < folds:
+        raise DatasetError(f"expected at least {folds} groups of a kind to split, got {count}")
     folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     warnings.filterwarnings("ignore", "The least populated class")  # a rare kind, on one side only
     _, places = next(folding.split(new, strata, groups))
@@ -294,5 +294,5 @@ def _boxes(places: Iterable[tuple[Path, str]]) -> dict[str, list[Box]]:
     return found
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())

@@ -254,7 +254,7 @@ def main(
 ) -> None:
     """Fit calibration, threshold, uncertain band and looks of a model to labelled pictures.
 
-    MODEL is a .keras or .tflite file. The weights of a .tflite file stay as they are.
+    MODEL is a .tflite file, whose weights stay, or a .keras file that takes pixels from 0 to 255.
     """
     if out and out.suffix != model.suffix:
         raise ValueError(f"--out: expected a {model.suffix} file, got {out}")

@@ -68,13 +68,9 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     help="Measure these pictures; repeat it for several splits.  [default: Testing; all if "
     "there are none]",
 )
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="[default: the one in the model file]"
-)
+@click.option("--threshold", type=click.FloatRange(0, 1), help="[default: that of the model file]")
 @click.option("--quick", is_flag=True, help="Leave out changed pictures and the check of looks.")
-@click.option(
-    "--worst", type=NEW_FILE, help="Write a contact sheet of the worst mistakes to FILE.jpg."
-)
+@click.option("--worst", type=NEW_FILE, help="Write the worst mistakes as a picture, FILE.jpg.")
 @click.option(
     "--out",
     type=FOLDER,
@@ -95,6 +91,7 @@ def main(
     """Measure a .keras or .tflite MODEL on labelled pictures.
 
     DATA are folders as for train. Prints a table, and writes evaluation.json, plots and a report.
+    A .keras file gets pixels from 0 to 255; one that expects others has to be converted first.
     """
     found = find(folders, assign=bool(set(splits) - {"all"})).examples
     examples = [e for e in found if "all" in splits or e.split in (splits or (TESTING,))]
@@ -148,6 +145,8 @@ def main(
         contact_sheet(examples, all_looks, decision.threshold, worst)
         click.echo(f"Wrote {worst}.")
     click.echo(print_table(report))
+    if (auc := report["all_looks"]["all pictures"]["auc"]) and auc["value"] < 0.5:
+        click.echo("Worse than chance: does the model's positive label mean NotSmoking here?")
     click.echo(f"Wrote {out}{os.sep}evaluation.json and plots, and {document}.")
 
 

@@ -33,11 +33,8 @@ def build_notebook_model(weights: str | None = "imagenet") -> keras.Model:
     backbone.trainable = False
     augmentation = keras.Sequential(
         [
-            layers.RandomFlip("horizontal"),
-            layers.RandomRotation(0.1),
-            layers.RandomZoom(0.15),
-            layers.RandomTranslation(0.1, 0.1),
-            layers.RandomContrast(0.15),
+            *(layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom(0.15)),
+            *(layers.RandomTranslation(0.1, 0.1), layers.RandomContrast(0.15)),
             layers.RandomBrightness(0.1),
         ],
         name="data_augmentation",

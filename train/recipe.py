@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from edge_app import ModelError
 from edge_app.cli.ending import Ending
 from edge_app.files import read_small
-from train.data import DatasetError, Example, assign_splits, find_examples, read_table
+from train.data import DatasetError, Example, assign_splits, find_examples, plain, read_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -172,6 +172,9 @@ def find_data(
                 f"--show, or delete the line splits in {recipe.file}: then folders give the labels"
             )
     found = [e for folder in folders for e in find_examples(folder, positive, negative)]
+    there = {plain(part) for e in found for part in Path(e.name).parent.parts}
+    if unknown := [name for name in (*positive, *negative) if plain(name) not in there]:
+        raise DatasetError(f"no folder with pictures is called {' or '.join(unknown)}")
     examples = list({os.path.realpath(e.path): e for e in found}.values())
     if assign:
         examples = assign_splits(examples, recipe.data.folds, recipe.data.seed)
