@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_app.formats import HEAD_BYTES, sniff
+from edge_app.formats import HEAD_BYTES, is_video, sniff
 
 _LONGEST_STEM = 50
 """Characters of a file's name that its partial file has too: names have 255 bytes at most."""
@@ -185,7 +185,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def refuse_to_replace(path: Path) -> None:
-    """Makes sure that an output takes the place of no picture and of no database.
+    """Makes sure that an output takes the place of no picture, video or database.
 
     Raises:
         ValueError: there is one; the message is one line and names it.
@@ -197,7 +197,12 @@ def refuse_to_replace(path: Path) -> None:
             head = file.read(HEAD_BYTES)
     except OSError:
         return  # whoever writes it says so
-    kind = "database" if head.startswith(b"SQLite format 3") else sniff(head) and "picture"
+    kinds = {
+        "database": head.startswith(b"SQLite format 3"),
+        "picture": sniff(head) is not None,
+        "video": is_video(head),
+    }
+    kind = next((kind for kind, found in kinds.items() if found), None)
     if kind:
         raise ValueError(f"{path} is a {kind}, which would be lost; choose another name")
 

@@ -87,9 +87,20 @@ def name_other(head: bytes) -> str | None:
     """
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "a web page, perhaps of a download that failed"
-    if head[4:8] == b"ftyp":
+    if is_video(head):
         return "a video"
     return next((name for magic, name in _OTHERS if head.startswith(magic)), None)
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file that `sniff` does not know is an MP4, MOV, AVI, Matroska or WebM video.
+
+    >>> is_video(b"\\0\\0\\0\\x18ftypmp42")
+    True
+    """
+    is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
+    is_mp4 = head[4:8] in (b"ftyp", b"moov", b"mdat")
+    return is_avi or is_mp4 or head.startswith(b"\x1a\x45\xdf\xa3")
 
 
 def _sniff_brands(head: bytes) -> str | None:

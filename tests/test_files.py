@@ -116,12 +116,17 @@ def test_names_of_the_greatest_length_can_be_written(tmp_path):
         assert (tmp_path / name).read_text() == "new"
 
 
-def test_an_output_replaces_no_picture_and_no_database(tmp_path, samples):
+def test_an_output_replaces_no_picture_no_video_and_no_database(tmp_path, samples):
     picture, db, text = (tmp_path / name for name in ("a.csv", "b.html", "c.jpg"))
     shutil.copy(samples / "coffee.jpg", picture)  # the content decides
     sqlite3.connect(db).execute("CREATE TABLE t (x)").connection.close()
     text.write_text("path,label")
-    for path, kind in ((picture, "picture"), (db, "database")):
+    videos = [tmp_path / name for name in ("mp4.html", "avi.html", "webm.html")]
+    heads = (b"\0\0\0\x18ftypmp42", b"RIFF\0\0\1\0AVI LIST", b"\x1a\x45\xdf\xa3\x9f")
+    for path, head in zip(videos, heads, strict=True):
+        path.write_bytes(head + bytes(100))
+    kinds = ((picture, "picture"), (db, "database"), *((path, "video") for path in videos))
+    for path, kind in kinds:
         with pytest.raises(ValueError, match=f"is a {kind}, which would be lost"):
             refuse_to_replace(path)
     for path in (text, tmp_path, tmp_path / "new.csv"):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -181,6 +182,27 @@ def test_a_report_is_for_one_video_file(video, tmp_path, more):
     result = CliRunner().invoke(live, arguments)
     assert result.exit_code == 2
     assert "it is for one video file" in result.output
+
+
+@pytest.mark.parametrize("option", ["--report", "--events"])
+@pytest.mark.parametrize("kind", ["picture", "video"])
+def test_live_writes_over_no_picture_and_no_video(video, samples, tmp_path, option, kind):
+    own = tmp_path / "own.jpg"
+    shutil.copy(samples / "coffee.jpg" if kind == "picture" else video, own)
+    before = own.read_bytes()
+    result = CliRunner().invoke(live, ["--source", str(video), option, str(own)])
+    assert result.exit_code == 2
+    assert f"{own} is a {kind}, which would be lost" in result.output
+    assert own.read_bytes() == before
+
+
+def test_a_report_of_a_day_is_written_over_no_picture(archive, samples, tmp_path):
+    own = tmp_path / "own.html"
+    shutil.copy(samples / "coffee.jpg", own)
+    result = CliRunner().invoke(command, [str(archive), "--report", str(own)])
+    assert result.exit_code == 2
+    assert f"{own} is a picture, which would be lost" in result.output
+    assert own.read_bytes() == (samples / "coffee.jpg").read_bytes()
 
 
 def test_a_browser_shows_the_report_without_a_complaint(archive, tmp_path):

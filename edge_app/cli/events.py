@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_app.cli.options import OutputPath
 from edge_app.files import printable
 from edge_app.invocation import invocation
 from edge_app.wording import counted
@@ -47,7 +48,7 @@ class DayType(click.ParamType):  # type: ignore[type-arg]  # generic from click 
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputPath(),
     help="Write an HTML page of --day, or of the last day with events, to FILE.",
 )
 def events(

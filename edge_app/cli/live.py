@@ -20,7 +20,13 @@ from edge_app.cli.live_setup import (
     past_events,
     save_report,
 )
-from edge_app.cli.options import SOME_UNREADABLE, load_classifier, looks_option, model_options
+from edge_app.cli.options import (
+    SOME_UNREADABLE,
+    OutputPath,
+    load_classifier,
+    looks_option,
+    model_options,
+)
 
 if TYPE_CHECKING:
     from edge_app.live import Moment
@@ -97,7 +103,7 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @click.option("--duration", type=click.FloatRange(0), help="Stop after this many seconds.")
 @click.option(
     "--events",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputPath(),
     help="Append events to FILE, one line of JSON each; at most 20 MB in all.",
 )
 @click.option(
@@ -117,7 +123,7 @@ def _list_cameras(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputPath(),
     help="Write the events of a video file to FILE, an HTML page with pictures.",
 )
 @click.option(

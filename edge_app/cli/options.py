@@ -13,7 +13,7 @@ import click
 
 from edge_app import limits
 from edge_app.classifier import DEFAULT_MODEL, Classifier, Prediction
-from edge_app.files import printable
+from edge_app.files import printable, refuse_to_replace
 from edge_app.foreign import self_describing
 from edge_app.labels import split_labels
 from edge_app.preprocessing import NAMED, choose
@@ -34,6 +34,22 @@ class PicturePath(click.Path):
                 ctx,
             )
         return super().convert(value, param, ctx)
+
+
+class OutputPath(click.Path):
+    """A file that is written; the user's pictures, videos and databases are refused."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            refuse_to_replace(path)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return path
 
 
 class LabelsType(click.ParamType):  # type: ignore[type-arg]  # older Click: not generic
