@@ -135,7 +135,7 @@ def numbered(path: Path) -> Iterator[Path]:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The beginning of a text that has at most so many bytes in a file name."""
+    """The beginning of a name; it has at most this many bytes."""
     while len(os.fsencode(text)) > most:
         text = text[:-1]
     return text

@@ -138,6 +138,8 @@ ODD = "no\nsuch\x1b[31m"
     ids=lambda arguments: " ".join(arguments).replace(ODD, "ODD"),
 )
 def test_a_name_with_a_line_break_stays_on_its_line(arguments, tmp_path, db, monkeypatch):
+    if arguments[0] == "space":
+        pytest.importorskip("gradio", reason="needs gradio")
     monkeypatch.chdir(tmp_path)
     (tmp_path / f"{ODD}.txt").write_text("no database, no camera")
     pictures = tmp_path / f"{ODD} pictures"

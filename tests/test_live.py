@@ -284,7 +284,7 @@ def test_on_a_terminal_there_is_one_status_line(stream):
     *status, summary = text.decode().rstrip().split("\n")
     (line,) = status  # over and over in the same place
     assert line.count("\r") > 5
-    assert re.search(r"NotSmoking \d+%, clear, \d+ frames per second, \d+ ms, \d+ dropped", line)
+    assert re.search(r"NotSmoking \d+%, clear, [\d.]+ frames per second, \d+ ms, \d+ dropped", line)
     assert "frames classified" in summary
 
 

@@ -51,7 +51,7 @@ def ffmpeg(out, *options):
 
 
 def read(path, **options):
-    """The number of frames, and what is said of the end."""
+    """The number of frames, and why it ended early."""
     *items, last = [item for item in open_frames(str(path), **options) if item is not None]
     assert all(isinstance(item, Frame) for item in items)
     return (len(items), last.reason) if isinstance(last, CutShort) else (len(items) + 1, "")

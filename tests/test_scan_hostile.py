@@ -253,7 +253,7 @@ def test_a_full_disk_is_waited_for(samples, tmp_path, small_disk):
             assert process.poll() is None
             time.sleep(0.1)
         make_space()
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=600) == 0
     assert "Writing again; nothing was lost" in (tmp_path / "messages").read_text()
     assert len(errors(disk / "out.db")) == 700
 
