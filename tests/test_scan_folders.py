@@ -94,6 +94,8 @@ def test_a_picture_and_links_to_it_are_counted_once(tmp_path, samples):
     for name in ("outside-1.jpg", "outside-2.jpg"):
         (tree / name).symlink_to(outside)
     (tree / "broken.jpg").symlink_to("nowhere")
+    (tree / "lib.so.1").write_bytes(b"no picture")
+    (tree / "lib.so").symlink_to("lib.so.1")
     entries = list(walk([str(tree)], Selection()))
     names = sorted(Path(e.path).name for e in entries if e.state)
     assert [n for n in names if not n.startswith("outside")] == [
@@ -103,7 +105,7 @@ def test_a_picture_and_links_to_it_are_counted_once(tmp_path, samples):
     ]
     assert len(names) == 4
     assert [e.skipped for e in entries if e.skipped] == [LINK, LINK]
-    assert list(count_names([str(tree)], Selection()))[-1] == 4
+    assert list(count_names([str(tree)], Selection()))[-1] == 6
 
 
 def test_camera_raw_files_are_left_out_and_counted(tmp_path, samples, classifier):

@@ -33,15 +33,17 @@ class CopyError(Exception):
 
 @dataclass
 class CopySummary:
-    """How many pictures were copied, hard-linked, already there, missing.
+    """How many pictures were copied, hard-linked, already there, missing, or left out.
 
-    ``changed`` counts those among them whose file is another one than when it was scanned.
+    ``elsewhere`` counts those outside the folders that copies are confined to; ``changed`` those
+    whose file is another one than when it was scanned.
     """
 
     copied: int = 0
     linked: int = 0
     present: int = 0
     missing: int = 0
+    elsewhere: int = 0
     changed: int = 0
 
     def text(self) -> str:
@@ -50,6 +52,7 @@ class CopySummary:
         parts += [f"{self.linked} hard-linked"] if self.linked else []
         parts += [f"{self.present} there already"] if self.present else []
         parts += [f"{self.missing} missing"] if self.missing else []
+        parts += [f"{self.elsewhere} outside the given folders"] if self.elsewhere else []
         parts += [f"{self.changed} changed since the scan"] if self.changed else []
         return ", ".join(parts)
 
@@ -88,7 +91,8 @@ def copy_pictures(
         for row in track(rows, "Copying"):
             try:
                 if roots and not _is_below(row.path, roots):
-                    raise OriginalError("is not below the folders that were given")
+                    summary.elsewhere += 1
+                    continue
                 _copy(row, folder, hard_link, summary)
                 if has_changed(row):
                     summary.changed += 1

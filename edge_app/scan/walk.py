@@ -190,7 +190,8 @@ def _walk_names(top: str, below: str, selection: Selection, once: _Once) -> Iter
             else:
                 yield from enter(entry.path, entry_below)
         elif selection.takes_name(entry_below):
-            if entry.is_symlink() and once.knows_file(entry.path):
+            known = entry.is_symlink() and once.knows_file(entry.path)
+            if known and looks_like_picture(entry.path):
                 yield Entry(entry.path, None, skipped=LINK)
             else:
                 yield entry.path
