@@ -95,6 +95,20 @@ def test_what_goes_leaves_the_database_and_what_changes_is_scanned_again(samples
     wait_for(lambda: not results(db))
 
 
+def test_a_folder_that_is_replaced_is_watched_again_and_keeps_its_results(
+    samples, watched, tmp_path
+):
+    folder, db, wait_for = watched
+    folder.rename(tmp_path / "elsewhere")
+    wait_for(lambda: "is gone" in (tmp_path / "output").read_text())
+    assert list(results(db)) == ["first.jpg"]
+    (tmp_path / "elsewhere").rename(folder)
+    shutil.copy(samples / "smoking.jpg", folder / "early.jpg")
+    wait_for(lambda: "is back" in (tmp_path / "output").read_text())
+    shutil.copy(samples / "smoking.jpg", folder / "late.jpg")
+    wait_for(lambda: results(db).keys() == {"first.jpg", "early.jpg", "late.jpg"})
+
+
 def test_waiting_for_pictures_is_not_time_of_the_scan(tmp_path, classifier):
     start = time.monotonic()
     with Scan(tmp_path / "out.db", classifier.info, 1) as scan:

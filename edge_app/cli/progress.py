@@ -54,20 +54,21 @@ class ScanProgress(Progress):
         self._bar.close()
 
     def _draw(self, tally: Tally) -> None:
-        self._bar.total = self.total and max(self.total - tally.passed_over, tally.seen)
+        total = None if self.watching else self.total
+        self._bar.total = total and max(total - tally.passed_over, tally.seen)
         text = f"{tally.smoking} {tally.labels[0]}, {tally.unreadable} unreadable"
         self._bar.set_postfix_str(text, False)
         self._bar.update(tally.seen - self._bar.n)
         self._bar.refresh()
 
     def _line(self, tally: Tally, seconds: float) -> str:
+        text = f"{tally.smoking} {tally.labels[0]}, {tally.unreadable} unreadable"
+        if self.watching:
+            return f"{counted(tally.seen, 'picture')}: {text}"
         rate = (tally.scanned + tally.unreadable) / seconds
         left = ""
         if self.total is not None and rate:
             rest = max(self.total - tally.passed_over - tally.seen, 0)
             time_left = datetime.timedelta(seconds=round(rest / rate))
             left = f" of {tally.seen + rest}, {time_left} left"
-        return (
-            f"{counted(tally.seen, 'picture')}{left}, {rounded(rate)} per second: "
-            f"{tally.smoking} {tally.labels[0]}, {tally.unreadable} unreadable"
-        )
+        return f"{counted(tally.seen, 'picture')}{left}, {rounded(rate)} per second: {text}"

@@ -10,9 +10,11 @@ class Progress:
 
     Attributes:
         total: number of files to look at; None while that is not known.
+        watching: whether the scan is done and waits for new pictures, which no total counts.
     """
 
     total: int | None = None
+    watching: bool = False
 
     def show(self, tally: Tally) -> None:
         """Called several times per second with the numbers so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +103,17 @@ def count_names(roots: Iterable[str], selection: Selection) -> Iterator[int]:
     yield count
 
 
+def linked_folders(root: str, path: str, selection: Selection) -> list[str]:
+    """The links to folders that `walk_again` follows at a path of a root and below it."""
+    below = "" if path == root else os.path.relpath(path, root)
+    if not os.path.isdir(path) or not selection.enters(below, root):
+        return []
+    links = [path] if below and os.path.islink(path) else []
+    for _ in _walk_names(path, below, selection, _Once([root], selection), links.append):
+        pass
+    return links
+
+
 class _Once:
     """Tells folders and files that are reached in more than one way."""
 
@@ -152,8 +163,17 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
     yield Entry(found, state if looks_like_picture(found) else None)
 
 
-def _walk_names(top: str, below: str, selection: Selection, once: _Once) -> Iterator[str | Entry]:
-    """Yields paths of files that are taken, and an `Entry` for what fails or is skipped."""
+def _walk_names(
+    top: str,
+    below: str,
+    selection: Selection,
+    once: _Once,
+    on_link: Callable[[str], object] = lambda path: None,
+) -> Iterator[str | Entry]:
+    """Yields paths of files that are taken, and an `Entry` for what fails or is skipped.
+
+    ``on_link`` is called with each link to a folder that is entered.
+    """
     stack: list[tuple[str, str, Iterator[os.DirEntry[str]]]] = []
 
     def enter(path: str, below: str) -> Iterator[Entry]:
@@ -188,7 +208,10 @@ def _walk_names(top: str, below: str, selection: Selection, once: _Once) -> Iter
             if reason := selection.skips(entry_below, top):
                 yield Entry(entry.path, None, skipped=reason)
             else:
+                depth = len(stack)
                 yield from enter(entry.path, entry_below)
+                if len(stack) > depth and entry.is_symlink():
+                    on_link(entry.path)
         elif selection.takes_name(entry_below):
             known = entry.is_symlink() and once.knows_file(entry.path)
             if known and looks_like_picture(entry.path):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.classifier import ModelInfo, Prediction
-from edge_app.invocation import install_hint
+from edge_app.scan.folder_watch import FolderWatch, WatchError
 from edge_app.scan.progress import Progress
 from edge_app.scan.rows import FileState
 from edge_app.scan.scanner import Scan
@@ -20,6 +20,8 @@ from edge_app.scan.selection import Selection
 from edge_app.scan.summary import Summary
 from edge_app.scan.walk import Entry, count_names, resolve_roots, walk, walk_again
 from edge_app.scan.workers import Done
+
+__all__ = ["Arrivals", "WatchError", "run_watch"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +32,6 @@ _STABLE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 30.0
 """A file that cannot be read completely is retried until it has not changed for this long."""
 _TICK_SECONDS = 0.2
-
-
-class WatchError(Exception):
-    """The folders cannot be watched; the message says what to do."""
 
 
 def run_watch(
@@ -90,7 +88,13 @@ def run_watch(
                     _log.warning(scan.summary.kept)
             _log.info("Watching for new pictures; stop with Ctrl-C.")
             watching = True
+            if progress:
+                progress.watching = True
             while True:
+                if returned := arrivals.take_returned():
+                    scan.run(walk(returned, selection))
+                    if prune:
+                        scan.prune(returned, force=force)
                 whole = list(arrivals.take_whole())
                 if whole:
                     scan.run(whole)
@@ -118,39 +122,24 @@ class Arrivals:
     """Files that arrived and are not scanned yet. Use it in a ``with`` block."""
 
     def __init__(self, roots: Sequence[str], selection: Selection):
-        try:
-            from watchdog.observers import Observer
-        except ImportError:
-            raise WatchError(f"--watch needs watchdog: {install_hint('watch')}") from None
         self._roots = roots
         self._selection = selection
         self._pending: dict[str, _Pending] = {}
         self._gone: set[str] = set()
         self._lock = threading.Lock()
-        self._observer = Observer()
+        self._watch = FolderWatch(roots, selection, lambda *where: _Handler(self, *where))
 
     def __enter__(self) -> Arrivals:
-        for root in self._roots:
-            if not os.path.isdir(root):
-                raise WatchError(f"{root}: only folders can be watched")
-            handler: Any = _Handler(root, self)  # which is not to import watchdog
-            self._observer.schedule(handler, root, recursive=True)
-        try:
-            self._observer.start()
-        except OSError as error:
-            raise WatchError(
-                f"the system watches no more folders ({error.strerror}); raise the limit with: "
-                "sudo sysctl fs.inotify.max_user_watches=1000000"
-            ) from None
+        self._watch.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._observer.stop()
-        self._observer.join(timeout=10)
+        self._watch.__exit__()
 
     def note(self, root: str, path: str, closed: bool) -> None:
         """Something happened to a file or folder."""
         if os.path.isdir(path):
+            self._watch.note_folder(root, path)
             for entry in walk_again(root, path, self._selection):
                 if entry.state:
                     self._note_file(root, entry.path, closed)
@@ -175,6 +164,14 @@ class Arrivals:
         root = next(r for r in self._roots if Path(done.job.path).is_relative_to(r))
         self._note_file(root, done.job.path, closed=False)
         return True
+
+    def take_returned(self) -> list[str]:
+        """Roots that were gone, or replaced by another folder, and are watched again."""
+        found = self._watch.check()
+        for root, path in found:
+            if path != root:
+                self.note(root, path, closed=False)
+        return [path for root, path in found if path == root]
 
     def take_gone(self) -> list[str]:
         """Files and folders that went since the last call."""
@@ -210,19 +207,28 @@ class Arrivals:
 class _Handler:
     """What watchdog calls, from threads of its own."""
 
-    def __init__(self, root: str, arrivals: Arrivals):
-        self._root = root
-        self._arrivals = arrivals
+    def __init__(self, arrivals: Arrivals, root: str, path: str, real: str):
+        """``path`` is how the walk of ``root`` names the folder that is watched at ``real``."""
+        self._arrivals, self._root, self._path, self._real = arrivals, root, path, real
 
     def dispatch(self, event: Any) -> None:
-        path, kind = os.fsdecode(event.src_path), event.event_type
+        path, kind = self._named(event.src_path), event.event_type
+        if path == self._path and kind in ("deleted", "moved"):
+            return  # perhaps of a disk that comes back
         if kind == "deleted":
             self._arrivals.note_gone(path)
         elif kind == "moved":
             self._arrivals.note_gone(path)
             if event.dest_path:
-                self._arrivals.note(self._root, os.fsdecode(event.dest_path), closed=True)
+                self._arrivals.note(self._root, self._named(event.dest_path), closed=True)
         elif kind == "closed" or (kind == "modified" and not event.is_directory):
             self._arrivals.note(self._root, path, closed=kind == "closed")
         elif kind == "created":
             self._arrivals.note(self._root, path, closed=False)
+
+    def _named(self, path: str | bytes) -> str:
+        """The path as the walk has it."""
+        name = os.fsdecode(path)
+        if name != self._real and not name.startswith(os.path.join(self._real, "")):
+            return name
+        return self._path + name[len(self._real) :]
