@@ -25,7 +25,7 @@ from edge_app.runtime import native_messages_to
 FEWEST_PICTURES = 16
 FORMATS = ("int8", "float16", "float32", "dynamic")
 LOSS = 1
-"""Exit code where a float16 file was written because int8 loses too much."""
+"""Exit code where a float16 file was written because int8 loses too much or cannot be made."""
 
 COMMAND = f"{os.environ.get(VARIABLE, 'python3 run.py')} convert"
 """As the user starts it: the installed app has no `convert`."""
@@ -114,7 +114,8 @@ def main(
     what Teachable Machine exports (ZIP or folder).
 
     The parity check compares the file with the model on real pictures. Where int8 changes more
-    than 1 % of the labels, a float16 file is written instead and the exit code is 1.
+    than 1 % of the labels, or cannot be made, a float16 file is written instead and the exit code
+    is 1.
     """
     try:
         preprocessing = choose(input_range, preprocess)

@@ -40,8 +40,8 @@ class Conversion:
         label: the label that is looked for.
         files: the files that were written, by format.
         parities: what was measured of each.
-        loss: why a float16 file was written instead of an int8 one that loses too much; empty
-            where it was not.
+        loss: why a float16 file was written instead of an int8 one, which loses too much or cannot
+            be made; empty where it was not.
     """
 
     label: str
@@ -126,8 +126,15 @@ def convert(
         for format, out in outputs.items():
             say(f"Converting to {format}...")
             partial = files.enter_context(whole_file(out))
-            parity, loss_here = _write(model, format, partial, explain, options, say)
-            if loss_here and not options.allow_loss:
+            loss_here = ""
+            try:
+                parity, loss_here = _write(model, format, partial, explain, options, say)
+                unusable = bool(loss_here) and not options.allow_loss
+            except QuantizationError as error:
+                if format != "int8":
+                    raise QuantizationError(f"{found.given}: {error}") from error
+                loss_here, unusable = str(error), True
+            if unusable:
                 if len(outputs) > 1:
                     raise ConversionError(f"{found.given}: {loss_here}")
                 say("Converting to float16 instead...")
@@ -185,13 +192,7 @@ def _write(
     say: Callable[[str], None],
 ) -> tuple[FileParity, str]:
     """Writes a file; returns what was measured, and why an int8 file loses too much, or ""."""
-    try:
-        network = _made(model, format, say)
-    except QuantizationError as error:
-        if format != "int8":
-            raise QuantizationError(f"{model.source.path}: {error}") from error
-        say(f"  {error}; converting to float16 instead")
-        return _write(model, "float16", partial, explain, options, say)
+    network = _made(model, format, say)
     content = append_head(network, model.network.head, explain)
     partial.write_bytes(_described(model, content, format, explain, options.version))
     parity = check(format, partial, model.parts)

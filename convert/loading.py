@@ -18,7 +18,7 @@ from convert.claims import problem_of_size
 from convert.containers import Found, opened
 from convert.errors import ConversionError, QuantizationError
 from convert.saved_model import load_saved_model
-from convert.source import Source, classes_of, size_of
+from convert.source import Source, classes_of, only_value, size_of
 from convert.trust import own_code
 from convert.versions import leave_out_unknown
 from edge_app.archive import DAMAGED, read_member
@@ -220,7 +220,7 @@ def _from_keras(found: Found, kind: str, model: Any, half: bool, findings: list[
         name=model.name,
         size=size,
         outputs=classes,
-        call=lambda values: model(values, training=False),
+        call=lambda values: only_value(model(values, training=False)),
         model=model if kind == "Keras 3" else None,
         labels=found.labels,
         from_teachable_machine=found.from_teachable_machine,

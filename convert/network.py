@@ -136,19 +136,21 @@ def quantized(network: Network, calibrating: np.ndarray, say: Callable[[str], No
             float(np.abs(network.scores(model, compared) - wanted).mean())
             for model in (ours, plain)
         ]
-    except Exception as error:  # Our own quantizer must never be what stops a model.
+    except Exception:  # Our own quantizer must never be what stops a model.
         _log.debug("own quantizer", exc_info=True)
         say(
-            "  quantized by TensorFlow's converter alone: ranges, rounding and bias correction do "
-            f"not apply to this graph ({first_line(error)})"
+            "  quantized by TensorFlow's converter alone: our ranges, rounding and bias correction "
+            "do not apply to this graph"
         )
         return plain
     if errors[0] <= errors[1]:
         return ours
-    say(
-        "  quantized by TensorFlow's converter alone, which is closer to the model than with our "
-        f"ranges, rounding and bias correction: {errors[1]:.4f} instead of {errors[0]:.4f}"
-    )
+    with_ours, without = (f"{error:.4f}" for error in errors)
+    if with_ours != without:
+        say(
+            "  quantized by TensorFlow's converter alone, which is closer to the model than with "
+            f"our ranges, rounding and bias correction: {without} instead of {with_ours}"
+        )
     return plain
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,24 +16,13 @@ _DIVIDES = 0.05
 _MEAN_OF_PIXELS = 2.0
 """So was one that subtracts more than this."""
 
-_OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
-    "Mul": np.multiply,
-    "Add": np.add,
-    "AddV2": np.add,
-    "BiasAdd": np.add,
-    "Sub": np.subtract,
-    "RealDiv": np.divide,
-    "Div": np.divide,
-    "Maximum": np.maximum,
-    "Sqrt": np.sqrt,
-    "Rsqrt": lambda values: 1 / np.sqrt(values),
-    "Cast": lambda values: values,
-    "Identity": lambda values: values,
-    "Reshape": lambda values, shape: values.reshape([int(n) for n in shape]),
-    "ReverseV2": lambda values, axis: np.flip(values, [int(n) for n in np.atleast_1d(axis)]),
-    # That of preprocess_input of Keras 2: the channels the other way round.
-    "StridedSlice": lambda values, begin, end, strides: values[..., :: int(strides[-1])],
-}
+_OPERATIONS = (
+    *("Mul", "Add", "AddV2", "BiasAdd", "Sub", "RealDiv", "Div", "Maximum", "Sqrt", "Rsqrt"),
+    *("Cast", "Identity", "Reshape", "Squeeze", "ExpandDims"),
+    # preprocess_input puts the channels the other way round with them, by the version of Keras.
+    *("StridedSlice", "ReverseV2", "Pack"),
+)
+"""Operations that prepare pixels one by one, and that compute constants for these."""
 
 
 def scales_pixels(source: Source) -> bool:
@@ -45,22 +33,18 @@ def scales_pixels(source: Source) -> bool:
     """
     if source.kind == "TFLite":
         return False  # the converter has folded such operations into the first convolution
-    graph = convert_variables_to_constants_v2(as_function(source.call, source.size)).graph
-    (tensor,) = (op.outputs[0] for op in graph.get_operations() if op.type == "Placeholder")
-    pixels = np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 255.0)])
-    values, changed = pixels, False
-    while True:
-        takers = [op for op in tensor.consumers() if op.type in _OPERATIONS]
-        if len(takers) != 1 or len(tensor.consumers()) != 1:
-            break
-        made = _compute(takers[0], tensor, values)
-        if made is None or made.shape != pixels.shape:
-            break
-        changed |= takers[0].type not in ("Identity", "Cast")
-        values, tensor = made, takers[0].outputs[0]
-    if not changed:
+    function = convert_variables_to_constants_v2(as_function(source.call, source.size))
+    graph = function.graph
+    (pixels,) = (op.outputs[0] for op in graph.get_operations() if op.type == "Placeholder")
+    prepared = _prepared(pixels)
+    if prepared is None:
         return False
-    black, white = values
+    black, white = (
+        function.prune(pixels, prepared)(tf.fill(pixels.shape, value))
+        .numpy()
+        .astype(float)[0, 0, 0]
+        for value in (0.0, 255.0)
+    )
     slope = (white - black) / 255
     if np.abs(slope).max() < _DIVIDES:
         return True
@@ -68,23 +52,34 @@ def scales_pixels(source: Source) -> bool:
         return bool(np.nanmax(np.abs(black / slope)) > _MEAN_OF_PIXELS)
 
 
-def _compute(operation: Any, tensor: Any, values: np.ndarray) -> np.ndarray | None:
-    """The result of an operation of a tensor with these values; None where it needs others."""
-    operands = []
-    for given in operation.inputs:
-        operand = values if given is tensor else _constant(given)
-        if operand is None:
-            return None
-        operands.append(operand)
-    return np.asarray(_OPERATIONS[operation.type](*operands))
+def _prepared(pixels: Any) -> Any | None:
+    """What the first operations make of the pixels; None where it is these, or not one tensor."""
+    made, ends, waiting = {pixels.name}, [], [pixels]
+    while waiting:
+        tensor = waiting.pop()
+        for operation in tensor.consumers():
+            known = operation.type in _OPERATIONS and len(operation.outputs) == 1
+            if not known or not all(t.name in made or _is_constant(t) for t in operation.inputs):
+                ends.append((tensor, operation))
+            elif operation.outputs[0].name not in made:
+                made.add(operation.outputs[0].name)
+                waiting.append(operation.outputs[0])
+    # An operation of several tensors has been met before all of them were made.
+    left = {
+        tensor.name: tensor
+        for tensor, operation in ends
+        if not any(output.name in made for output in operation.outputs)
+    }
+    if len(left) != 1:
+        return None
+    (last,) = left.values()
+    of_pixels = len(last.shape) == 4 and last.shape[-1] == 3
+    return last if of_pixels and last is not pixels else None
 
 
-def _constant(tensor: Any) -> np.ndarray | None:
-    if tensor.op.type == "Const":
-        return tf.make_ndarray(tensor.op.get_attr("value"))
-    if tensor.op.type not in _OPERATIONS:
-        return None
-    operands = [_constant(given) for given in tensor.op.inputs]
-    if any(operand is None for operand in operands):
-        return None
-    return np.asarray(_OPERATIONS[tensor.op.type](*operands))
+def _is_constant(tensor: Any) -> bool:
+    operation = tensor.op
+    if operation.type == "Const":
+        return True
+    inputs = list(operation.inputs)
+    return operation.type in _OPERATIONS and bool(inputs) and all(map(_is_constant, inputs))

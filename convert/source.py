@@ -54,9 +54,18 @@ class Source:
             ``float32[n, outputs]``
         """
         if self.model is not None:
-            return self.model.predict(values, verbose=0, batch_size=_BATCH)
+            return only_value(self.model.predict(values, verbose=0, batch_size=_BATCH))
         parts = range(0, len(values), _BATCH)
         return np.concatenate([np.asarray(self.call(values[i : i + _BATCH])) for i in parts])
+
+
+def only_value(outputs: Any) -> Any:
+    """The output of a model that gives it in a dictionary or a list of one."""
+    if isinstance(outputs, dict):
+        (outputs,) = outputs.values()
+    elif isinstance(outputs, (list, tuple)):
+        (outputs,) = outputs
+    return outputs
 
 
 def size_of(found: Found, shape: Any) -> int:

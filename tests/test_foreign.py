@@ -117,6 +117,17 @@ def bare(tmp_path):
     return write_bare_model(tmp_path / "bare.tflite")
 
 
+def test_info_names_the_file_that_was_given_and_no_negative_zero(bare, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bare.parent / "cache"))
+    monkeypatch.setattr(inspection, "_preprocessing_of", lambda *_: None)
+    zero = Preprocessing((-0.0,) * 3, (1.0,) * 3)
+    monkeypatch.setattr("edge_app.cli.options.choose", lambda *_: zero)
+    result = CliRunner().invoke(main, ["info", "--model", str(bare), "--labels", "no,smoking"])
+    lines = dict(line.split(maxsplit=1) for line in result.output.splitlines())
+    assert lines["model"] == str(bare)
+    assert lines["normalization"] == "(pixel - 0) / 1"
+
+
 def test_all_that_is_missing_is_asked_for_at_once(bare, monkeypatch):
     monkeypatch.setattr(inspection, "_preprocessing_of", lambda *_: None)  # as of a float model
     for given, asked in (

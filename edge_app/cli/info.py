@@ -8,6 +8,7 @@ import click
 
 from edge_app import __version__
 from edge_app.cli.options import load_classifier, looks_option, model_options
+from edge_app.files import printable
 from edge_app.invocation import invocation
 from edge_app.looks import Looks, probability
 
@@ -31,7 +32,8 @@ def info(model: Path, threshold: float | None, looks: int | None) -> None:
     evidence = "{} x {} cells".format(*model_info.evidence) if model_info.evidence else "none"
     quantization = f"scale {scale:.6g}, zero point {zero_point}" if scale else "none (float)"
     for name, value in (
-        ("model", model_info.path),
+        # Of a foreign model, a described copy is loaded.
+        ("model", printable(click.get_current_context().params["model"])),
         ("name", f"{metadata.name} {metadata.version}"),
         ("description", metadata.description),
         ("sha256", model_info.sha256),
@@ -40,7 +42,7 @@ def info(model: Path, threshold: float | None, looks: int | None) -> None:
         ("uncertain", band),
         ("looks", _looks(decision.looks)),
         ("input", f"{model_info.input_dtype} [1, {model_info.size}, {model_info.size}, 3], RGB"),
-        ("normalization", f"(pixel - {metadata.mean[0]:g}) / {metadata.std[0]:g}"),
+        ("normalization", f"(pixel - {metadata.mean[0] + 0.0:g}) / {metadata.std[0]:g}"),
         ("quantization", quantization),
         ("evidence map", evidence),
         ("runtime", model_info.runtime),
