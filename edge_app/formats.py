@@ -21,7 +21,11 @@ RAW_EXTENSIONS = frozenset(
         *("orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"),
     )
 )
-"""Endings of camera raw files, of which decoders see a thumbnail alone. They are left out."""
+"""Endings of camera raw files, of which decoders see a thumbnail alone. They are left out if they
+are TIFF or of an unknown format; a JPEG with such an ending is a picture."""
+
+_RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"FOVb", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+"""Of Fujifilm, Sigma, Olympus and Panasonic."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -77,6 +81,15 @@ def sniff(head: bytes) -> str | None:
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "BMP"
     return None
+
+
+def is_camera_raw(head: bytes) -> bool:
+    """Whether a file that `sniff` does not know is a camera raw file. DNG, NEF and others are TIFF.
+
+    >>> is_camera_raw(b"\\0\\0\\0\\x18ftypcrx \\0\\0\\0\\1")
+    True
+    """
+    return head.startswith(_RAW_MAGIC) or head[4:12] == b"ftypcrx "
 
 
 def name_other(head: bytes) -> str | None:

@@ -17,7 +17,14 @@ from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from edge_app.formats import EXTENSIONS, HEAD_BYTES, RAW_EXTENSIONS, name_other, sniff
+from edge_app.formats import (
+    EXTENSIONS,
+    HEAD_BYTES,
+    RAW_EXTENSIONS,
+    is_camera_raw,
+    name_other,
+    sniff,
+)
 from edge_app.gif import first_frame
 from edge_app.limits import SMALL, SMALL_READS, count_scans, scans_problem, size_problem
 from edge_app.tail import empty_share
@@ -38,6 +45,8 @@ _COMPRESSION, _PHOTOMETRIC, _YCBCR = 259, 262, 6
 _DNG_VERSION, _NEW_SUBFILE, _SUB_IFDS = 0xC612, 254, 330
 """Tags of TIFF by which camera raw files are told: Adobe's DNG, and those that hold a thumbnail
 first and the picture in a directory below it (NEF, ARW, PEF)."""
+
+_CAMERA_RAW = "is a camera raw file, which is not read; export it as JPEG"
 
 
 class PictureError(ValueError):
@@ -86,16 +95,17 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
 
     A file that turns out to hold no picture in spite of its ending is then reported, not ignored.
     One without such an ending that cannot be opened is not taken for a picture, nor is a camera
-    raw file.
+    raw file; a JPEG that has the name of one is.
     """
     ending = os.path.splitext(path)[1].lower()
-    if ending in EXTENSIONS or ending in RAW_EXTENSIONS:
-        return ending in EXTENSIONS
+    if ending in EXTENSIONS:
+        return True
     try:
         with open_file(path) as file:
-            return sniff(file.read(HEAD_BYTES)) is not None
+            form = sniff(file.read(HEAD_BYTES))
     except (OSError, PictureError):
         return False
+    return form is not None and not (form == "TIFF" and ending in RAW_EXTENSIONS)
 
 
 def path_or_bytes(source: object) -> str | os.PathLike[str] | bytes:
@@ -158,6 +168,8 @@ def open_picture(file: BinaryIO) -> ImageFile.ImageFile:
     file.seek(0)
     form = sniff(head)
     if form is None:
+        if is_camera_raw(head):
+            raise PictureError(_CAMERA_RAW)
         other = name_other(head)
         known = f"is no picture in a known format{f' ({other})' if other else ''}"
         raise PictureError(known if head else "is empty")
@@ -228,7 +240,7 @@ def _refuse_tiff(image: Image.Image, head: bytes) -> None:
         raise PictureError("is of a kind that is not supported (YCbCr without compression)")
     thumbnail = _SUB_IFDS in tags and int(tags.get(_NEW_SUBFILE, 0)) & 1
     if _DNG_VERSION in tags or thumbnail or head[8:10] == b"CR":
-        raise PictureError("is a camera raw file, which is not read; export it as JPEG")
+        raise PictureError(_CAMERA_RAW)
 
 
 class _Counting:

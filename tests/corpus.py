@@ -248,6 +248,9 @@ def _unsupported() -> Iterator[Kind]:
     raw = io.BytesIO()
     photograph(64, 64).save(raw, "TIFF", tiffinfo={0xC612: b"\1\4\0\0"})
     yield Kind("camera.dng", raw.getvalue(), ERROR, "camera raw")
+    canon = struct.pack(">I", 24) + b"ftypcrx \0\0\0\1crx isom" + b"\0" * 100
+    yield Kind("camera.cr3", canon, ERROR, "camera raw")
+    yield Kind("camera.raf", b"FUJIFILMCCD-RAW 0201" + b"\0" * 100, ERROR, "camera raw")
 
 
 def _no_pictures() -> Iterator[Kind]:

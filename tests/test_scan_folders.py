@@ -111,12 +111,21 @@ def test_a_picture_and_links_to_it_are_counted_once(tmp_path, samples):
 def test_camera_raw_files_are_left_out_and_counted(tmp_path, samples, classifier):
     tree = tmp_path / "tree"
     tree.mkdir()
-    for name in ("a.jpg", "a.NEF", "b.dng"):
-        (tree / name).write_bytes((samples / "coffee.jpg").read_bytes())
+    (tree / "a.jpg").write_bytes((samples / "coffee.jpg").read_bytes())
+    (tree / "a.NEF").write_bytes(b"II*\0" + bytes(100))
+    (tree / "b.raf").write_bytes(b"FUJIFILMCCD-RAW " + bytes(100))
     summary = run_scan(tree, tmp_path / "out.db", classifier.info)
     assert summary.scanned == 1
     assert "2 camera raw files left out; export them as JPEG" in summary.text()
     assert [path.name for path in find_pictures(tree)] == ["a.jpg"]
+
+
+def test_a_jpeg_with_the_name_of_a_camera_raw_file_is_a_picture(tmp_path, samples):
+    for name in ("photo.arw", "photo.DNG"):
+        (tmp_path / name).write_bytes((samples / "coffee.jpg").read_bytes())
+    entries = list(walk([str(tmp_path)], Selection()))
+    assert all(entry.state and not entry.skipped for entry in entries) and len(entries) == 2
+    assert len(list(find_pictures(tmp_path))) == 2
 
 
 def put(store: Store, info, *paths: str) -> None:

@@ -156,11 +156,11 @@ def _look(found: str | Entry, selection: Selection) -> Iterator[Entry]:
         return
     if selection.since_ns is not None and status.st_mtime_ns < selection.since_ns:
         return
-    if os.path.splitext(found)[1].lower() in RAW_EXTENSIONS:
+    is_picture = looks_like_picture(found)
+    if not is_picture and os.path.splitext(found)[1].lower() in RAW_EXTENSIONS:
         yield Entry(found, None, skipped=RAW)
         return
-    state = FileState(status.st_size, status.st_mtime_ns)
-    yield Entry(found, state if looks_like_picture(found) else None)
+    yield Entry(found, FileState(status.st_size, status.st_mtime_ns) if is_picture else None)
 
 
 def _walk_names(
