@@ -61,6 +61,7 @@ def convert_function(
     limits: tuple[float, float],
     calibration: np.ndarray | None = None,
     integers_only: bool = True,
+    may_shield: bool = True,
 ) -> bytes:
     """Converts a function; arguments, result and errors as in `to_tflite`.
 
@@ -70,6 +71,8 @@ def convert_function(
         limits: the values of a black and a white pixel.
         calibration: pictures ``uint8[n, size, size, 3]``, for int8.
         integers_only: whether to refuse int8 where an operation has only a float version.
+        may_shield: whether to put a convolution between the input and a graph that would set its
+            scale.
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     if format != "float32":
@@ -92,9 +95,29 @@ def convert_function(
         raise QuantizationError(
             f"TensorFlow's converter cannot make {format} of it: {first_line(error)}"
         ) from error
-    if format == "int8":
+    if format != "int8":
+        return model
+    try:
         _check_input(model, limits)
+    except QuantizationError:
+        if not may_shield:
+            raise
+        shielded = _shielded(function)
+        return convert_function(shielded, format, limits, calibration, integers_only, False)
     return model
+
+
+def _shielded(function: Any) -> Any:
+    """The same function behind a convolution that changes nothing.
+
+    The converter gives both sides of an operation such as `STRIDED_SLICE` or `PACK` one scale, so
+    what comes behind would otherwise set that of the input.
+    """
+    same = np.eye(3, dtype=np.float32)[None, None]
+    (spec,) = (tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in function.inputs[:1])
+    return tf.function(
+        lambda pixels: function(tf.nn.conv2d(pixels, same, 1, "VALID"))
+    ).get_concrete_function(spec)
 
 
 def to_input(pixels: np.ndarray, limits: tuple[float, float]) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from convert_small import SIZE, run_convert, save, small_classifier
+from convert_small import SIZE, pictures, run_convert, save, small_classifier
 
 from convert import conversion
 from convert.errors import QuantizationError
@@ -38,6 +38,22 @@ def test_preprocessing_inside_is_followed(prepare, scales):
     model = small_classifier(rescale=prepare)
     call = lambda values: model(values, training=False)  # noqa: E731
     assert scales_pixels(Source(Path("m.keras"), "Keras 3", "m", SIZE, 1, call, model)) == scales
+
+
+def test_preprocessing_that_would_set_the_scale_of_the_input_is_quantized_behind_it(
+    dataset, tmp_path
+):
+    model = small_classifier(rescale=applications.resnet50.preprocess_input)
+    path, out = save(model, tmp_path / "caffe.keras"), tmp_path / "out.tflite"
+    result = run_convert(path, "--calibration", dataset, "--out", out)
+    assert result.exit_code == 0, result.output
+    classifier = Classifier(out)
+    assert classifier.info.input_dtype == "uint8"
+    assert classifier.info.quantization == (pytest.approx(1), 0)
+    seen = pictures(dataset)[:8]
+    expected = model.predict(seen.astype(np.float32), verbose=0)[:, 0]
+    scores = [classifier.classify_pixels(picture).smoking for picture in seen]
+    assert scores == pytest.approx(expected, abs=0.03)
 
 
 def test_a_single_output_in_a_dictionary_is_taken(dataset, tmp_path):
