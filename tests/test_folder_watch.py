@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("watchdog")
 
 from edge_app.cli import progress
+from edge_app.scan import folder_watch
 from edge_app.scan.selection import Selection
 from edge_app.scan.summary import Summary
 from edge_app.scan.watch import Arrivals
@@ -80,6 +81,26 @@ def test_a_root_that_goes_takes_no_results_with_it(tree):
         watching = Watching(arrivals)
         wait_for(lambda: watching.turn() or watching.returned)
         assert arrivals.take_gone() == []
+
+
+def test_the_empty_folder_of_a_disk_that_is_not_mounted_is_not_its_return(
+    tree, caplog, monkeypatch
+):
+    root, _, put = tree
+    mounts = {str(root)}  # which only root may change
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.fspath(path) in mounts)
+    monkeypatch.setattr(folder_watch, "_CHECK_SECONDS", 0)
+    with Arrivals([str(root)], Selection()) as arrivals:
+        watching = Watching(arrivals)
+        mounts.clear()
+        wait_for(lambda: watching.turn() or "is gone" in caplog.text)
+        for _ in range(5):
+            watching.turn()
+        assert "is back; watching" not in caplog.text
+        mounts.add(str(root))
+        wait_for(lambda: watching.turn() or watching.returned == [str(root)])
+        put(root / "new.jpg")
+        wait_for(lambda: watching.sees(root / "new.jpg"))
 
 
 def test_a_linked_folder_is_watched_under_its_name_in_the_root(tree):

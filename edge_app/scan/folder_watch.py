@@ -37,6 +37,7 @@ class _Folder:
     place: tuple[int, int] | None = None
     watch: Any = None
     lost: bool = False
+    mounted: bool = False
 
     @property
     def is_root(self) -> bool:
@@ -113,6 +114,8 @@ class FolderWatch:
         found = []
         for folder in list(self._folders.values()):
             place = _place(folder.path)
+            if folder.mounted and not os.path.ismount(os.path.realpath(folder.path)):
+                place = None  # what is left of an unplugged disk is an empty folder
             if folder.watch in alive and place == folder.place:
                 continue
             self._lose(folder)
@@ -142,6 +145,7 @@ class FolderWatch:
     def _watch(self, folder: _Folder) -> None:
         real = os.path.realpath(folder.path)
         folder.place = _place(real)
+        folder.mounted = folder.mounted or os.path.ismount(real)
         handler = self._handler(folder.root, folder.path, real)
         folder.watch = self._observer.schedule(handler, real, recursive=True)
 
