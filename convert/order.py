@@ -9,7 +9,7 @@ import numpy as np
 
 from convert.classes import Classes
 
-LEAST_ACCURACY = 0.7
+_LEAST_ACCURACY = 0.7
 """A model that is right on fewer of the labelled pictures may be given the wrong input."""
 _LEAST_OF_MANY = 0.5
 """The same with more than two labels, which are easier to mistake for each other."""
@@ -34,7 +34,7 @@ def accuracy_warning(
     truth, given = np.array([places[i] for i in known]), answers[known]
     right, positive = given == truth, truth == classes.index
     found, shown = int(right[positive].sum()), int(positive.sum())
-    least = LEAST_ACCURACY if len(classes.labels) == 2 else _LEAST_OF_MANY
+    least = _LEAST_ACCURACY if len(classes.labels) == 2 else _LEAST_OF_MANY
     misses = shown >= _FEWEST_OF_LABEL and found < _LEAST_RECALL * shown
     if len(known) < _FEWEST or (right.mean() >= least and not misses):
         return ""

@@ -180,7 +180,11 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
 
 def printable(path: str | os.PathLike[str]) -> str:
     """The name for people: on one line, whatever bytes and control characters are in it."""
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        content = os.fsencode(path)
+    except UnicodeEncodeError:  # text that is no name of this system, as in a message
+        content = os.fsdecode(path).encode("utf-8", "backslashreplace")
+    name = content.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 

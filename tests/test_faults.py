@@ -96,6 +96,9 @@ def test_the_locale_c(samples, tmp_path):
     check_scan(result, tmp_path / "out.db", samples)
     listed = run(*app("classify", folder), env=plain)
     assert listed.returncode == 0 and "Traceback" not in listed.stderr
+    (tmp_path / "cameras.toml").write_text('"büro" = 1', encoding="utf-8")
+    refused = run(*app("live", "--config", tmp_path / "cameras.toml"), env=plain)
+    assert refused.returncode == 2 and "unknown key" in refused.stderr
     again = run(*app("scan", folder, "--db", tmp_path / "out.db", "--prune"), env=plain)
     assert again.returncode == 0 and "removed" not in again.stdout
     for options in (("--copy-to", tmp_path / "copies"), ("--out", tmp_path / "out.html")):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from edge_app.files import numbered, refuse_to_replace, whole_file
+from edge_app.files import numbered, printable, refuse_to_replace, whole_file
 
 unix = pytest.mark.skipif(os.name == "nt", reason="needs a Unix file system")
 
@@ -140,3 +140,8 @@ def test_a_number_fits_into_the_longest_name(stem, tmp_path):
         path.touch()
     assert len(set(names)) == 12 and all(path.suffix == ".jpg" for path in names)
     assert names[11].name.startswith(stem[:100]) and names[11].name.endswith("-12.jpg")
+
+
+def test_any_text_is_printable():
+    assert printable("a\nb \ud800 \u00e9") == "a\\nb \\ud800 \u00e9"
+    assert printable(os.fsdecode(b"caf\xe9")) == "caf\\xe9"

@@ -15,7 +15,7 @@ from edge_app.export.originals import OriginalError, check_original, has_changed
 from edge_app.export.results import name_of
 from edge_app.export.tracking import Track, untracked
 from edge_app.files import is_remote, numbered, printable, remove_leftovers, safe_name
-from edge_app.scan.rows import FileState, Row
+from edge_app.scan.rows import Row
 
 _log = logging.getLogger(__name__)
 
@@ -152,8 +152,8 @@ def _copy_whole(row: Row, target: Path) -> None:
             for block in read_original(row.path):
                 file.write(block)
         with contextlib.suppress(OSError, OverflowError):  # a time that the file system cannot hold
-            here = has_changed(row) and FileState.of(row.path)
-            modified = here.modified_ns if here else row.modified_ns
+            local = not is_remote(row.path)
+            modified = os.stat(row.path).st_mtime_ns if local else row.modified_ns
             os.utime(partial, ns=(modified, modified))
         if not _link(partial, target):  # a link, unlike a rename, never overwrites
             if os.path.lexists(target):
