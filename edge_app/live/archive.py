@@ -10,6 +10,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from edge_app.files import printable
+
 _FILE = "events.jsonl"
 _LONGEST_LINE = 100_000  # bytes; ours have some hundreds
 _LOST = {"lost", "blind"}  # the second one is schema 1's
@@ -48,9 +50,7 @@ class Kept:
     @property
     def title(self) -> str:
         """The camera's name without control characters."""
-        return "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in self.camera
-        )
+        return printable(self.camera)
 
     def line(self) -> str:
         """The event in a line for people."""

@@ -90,7 +90,7 @@ def walk_again(root: str, path: str, selection: Selection) -> Iterator[Entry]:
 
 
 def count_names(roots: Iterable[str], selection: Selection) -> Iterator[int]:
-    """Counts what `walk` looks at, without touching a file; yields the number so far."""
+    """Counts what `walk` looks at; yields the number so far. It opens no file but through links."""
     count = 0
     roots = list(roots)
     once = _Once(roots, selection)
