@@ -13,33 +13,11 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-/var/tmp/emulated-pi}
 root=$folder/root wheels=$folder/wheels
 
-say() { printf '== %s\n' "$*" >&2; }
-[ "$(id -u)" = 0 ] || { say "This needs root: sudo $0"; exit 2; }
-for program in debootstrap qemu-aarch64-static update-binfmts; do
-  command -v "$program" >/dev/null || {
-    say "$program is missing: apt install debootstrap qemu-user-static binfmt-support"; exit 2; }
-done
-for python in "${PYTHON:-}" "$project"/.venv-dev/bin/python "$project"/.venv/bin/python; do
-  [ -x "$python" ] && break
-done
-[ -x "$python" ] || { say "There is no environment yet: python3 run.py info"; exit 2; }
+# shellcheck source-path=SCRIPTDIR source=emulation.sh
+. "$project/tests/emulation.sh"
+make_root arm64 qemu-aarch64 4 python3,python3-venv,python3-pip
 
-mkdir -p "$root" "$wheels"
-if [ ! -e "$root/ready" ]; then
-  say "Debian 12 for arm64, first stage"
-  debootstrap --arch=arm64 --foreign --variant=minbase \
-    --include=python3,python3-venv,python3-pip bookworm "$root" >"$folder/debootstrap.log"
-  cp "$(command -v qemu-aarch64-static)" "$root/usr/bin/"
-  mountpoint -q /proc/sys/fs/binfmt_misc ||
-    mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-  update-binfmts --enable qemu-aarch64
-  say "second stage, emulated: about 4 minutes"
-  chroot "$root" /debootstrap/debootstrap --second-stage >>"$folder/debootstrap.log"
-  touch "$root/ready"
-fi
-mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-update-binfmts --enable qemu-aarch64
-
+mkdir -p "$wheels"
 say "aarch64 wheels of what scan and live need (OpenCV without windows: there is no screen)"
 cat "$project"/requirements-{edge,live,opencv-headless}.txt >"$folder/requirements.txt"
 "$python" -m pip download -q --only-binary=:all: --python-version 3.11 --implementation cp \

@@ -14,33 +14,11 @@ folder=${1:-/var/tmp/emulated-pi32}
 root=$folder/root
 tests=(tests/test_{classifier,labels,looks,files,scan,export,foreign}.py)
 
-say() { printf '== %s\n' "$*" >&2; }
-[ "$(id -u)" = 0 ] || { say "This needs root: sudo $0"; exit 2; }
-for program in debootstrap qemu-arm-static update-binfmts; do
-  command -v "$program" >/dev/null || {
-    say "$program is missing: apt install debootstrap qemu-user-static binfmt-support"; exit 2; }
-done
-for python in "${PYTHON:-}" "$project"/.venv-dev/bin/python "$project"/.venv/bin/python; do
-  [ -x "$python" ] && break
-done
-[ -x "$python" ] || { say "There is no environment yet: python3 run.py info"; exit 2; }
-
-mkdir -p "$root"
-mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-if [ ! -e "$root/ready" ]; then
-  say "Debian 12 for armhf, first stage"
-  pillow=python3-dev,gcc,zlib1g-dev,libjpeg62-turbo-dev,libtiff-dev,libwebp-dev
-  pytest=python3-pytest,python3-hypothesis,python3-psutil
-  debootstrap --arch=armhf --foreign --variant=minbase \
-    --include="python3,python3-venv,python3-pip,python3-numpy,$pillow,$pytest" \
-    bookworm "$root" >"$folder/debootstrap.log"
-  cp "$(command -v qemu-arm-static)" "$root/usr/bin/"
-  update-binfmts --enable qemu-arm
-  say "second stage, emulated: about 10 minutes"
-  chroot "$root" /debootstrap/debootstrap --second-stage >>"$folder/debootstrap.log"
-  touch "$root/ready"
-fi
-update-binfmts --enable qemu-arm
+# shellcheck source-path=SCRIPTDIR source=emulation.sh
+. "$project/tests/emulation.sh"
+pillow=python3-dev,gcc,zlib1g-dev,libjpeg62-turbo-dev,libtiff-dev,libwebp-dev
+pytest=python3-pytest,python3-hypothesis,python3-psutil
+make_root armhf qemu-arm 10 "python3,python3-venv,python3-pip,python3-numpy,$pillow,$pytest"
 for kernel in proc dev; do
   mountpoint -q "$root/$kernel" || mount --bind "/$kernel" "$root/$kernel"
 done
